@@ -1,0 +1,69 @@
+"""retrain_policy.yaml: when and how the models are learned."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from core.config.model import ConfigModel, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Text
+
+
+class CrossValidation(ConfigModel):
+    """Purged, grouped K-fold in time blocks common to all pairs (SPEC TRN-1, S6)."""
+
+    folds: Annotated[int, Field(ge=2)]
+    purge_bars: NonNegativeInt
+    embargo_bars: NonNegativeInt
+    min_block_bars: PositiveInt
+
+
+class WalkForward(ConfigModel):
+    """Monthly steps after a first learning period (SPEC TRN-1, S9)."""
+
+    first_training_days: PositiveInt
+    step_months: PositiveInt
+    adoption_window_months: PositiveInt
+
+
+class CatBoostParameters(ConfigModel):
+    """CatBoost's own parameter names."""
+
+    iterations: PositiveInt
+    depth: Annotated[int, Field(ge=1, le=10)]
+    learning_rate: PositiveFloat
+    l2_leaf_reg: NonNegativeFloat
+    border_count: Annotated[int, Field(ge=1, le=255)]
+    subsample: Annotated[float, Field(gt=0.0, le=1.0)]
+    leaf_estimation_iterations: PositiveInt
+    thread_count: PositiveInt
+
+
+class Models(ConfigModel):
+    ai1: CatBoostParameters
+    ai2: CatBoostParameters
+    ai3: CatBoostParameters
+
+
+class Retries(ConfigModel):
+    """Airflow retries of a transient failure (SPEC ORC-1)."""
+
+    count: NonNegativeInt
+    delay_seconds: PositiveFloat
+    max_delay_seconds: PositiveFloat
+
+
+class RetrainPolicy(ConfigModel):
+    retrain_cron: Text
+    history_months: PositiveInt
+    cross_validation: CrossValidation
+    walk_forward: WalkForward
+    models: Models
+    min_starts: PositiveInt
+    base_rate_limits: tuple[float, float]
+    seed: NonNegativeInt
+    workers: PositiveInt
+    versions_kept: Annotated[int, Field(ge=5)]
+    retries: Retries
+    task_timeout_seconds: PositiveInt
+    heartbeat_seconds: PositiveInt

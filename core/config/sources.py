@@ -1,0 +1,93 @@
+"""sources.yaml: where bars come from: file imports and the market simulator (SPEC DATA-1)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from core.config.ml_core_storage import RelativeRoot
+from core.config.model import ConfigModel, Name, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, Text
+from core.config.universe import LocalDay, SymbolName
+
+
+class Columns(ConfigModel):
+    """The vendor's column names."""
+
+    ts: Text
+    open: Text
+    high: Text
+    low: Text
+    close: Text
+    volume: Text
+
+
+class FileLayout(ConfigModel):
+    """How a vendor writes files; the import undoes it.
+
+    `timezone` is the zone of naive stamps (IANA name); `stamp` says whether a stamp is the bar's open or close;
+    `price_scale` is what the true price was multiplied by, with per-symbol exceptions; `price_decimals` the decimals of
+    the true price per symbol (rounds float dust away; 0 = leave as is), `price_side` what the price is.
+    """
+
+    format: Literal["parquet", "csv"]
+    file_name: Annotated[str, Field(pattern=r"\{symbol\}", description="e.g. {symbol}.parquet")]
+    columns: Columns
+    timestamp_format: Annotated[str, Field(description="strptime format of a text stamp; 'native' for typed columns")]
+    timezone: Text
+    stamp: Literal["open", "close"]
+    price_side: Literal["bid", "mid"]
+    price_scale: PositiveFloat
+    price_scale_overrides: dict[SymbolName, PositiveFloat]
+    price_decimals: NonNegativeInt
+    price_decimals_overrides: dict[SymbolName, NonNegativeInt]
+
+
+class FileProvider(ConfigModel):
+    kind: Literal["file"]
+    name: Name
+    priority: PositiveInt
+    root: RelativeRoot
+    layout: FileLayout
+
+
+class SimulatedPair(ConfigModel):
+    """Leg B is a random walk; leg A = α + β·b + spread. half_life_bars 0 makes the spread a random walk: no edge."""
+
+    a: SymbolName
+    b: SymbolName
+    beta: PositiveFloat
+    half_life_bars: NonNegativeFloat
+    spread_sd_bp: PositiveFloat
+    price_a: PositiveFloat
+    price_b: PositiveFloat
+
+
+class SimulatedFaults(ConfigModel):
+    """What goes wrong in the simulated market; rates are expected events a symbol (or pair) and year."""
+
+    bad_ticks_per_year: NonNegativeFloat
+    jumps_per_year: NonNegativeFloat
+    gaps_per_year: NonNegativeFloat
+    regime_breaks_per_year: NonNegativeFloat
+    regime_break_bars: PositiveInt
+
+
+class Simulator(ConfigModel):
+    kind: Literal["simulator"]
+    name: Name
+    priority: PositiveInt
+    seed: NonNegativeInt
+    start: LocalDay
+    months: PositiveInt
+    volatility_bp_per_bar: PositiveFloat
+    volatility_clustering: Share
+    pairs: Annotated[tuple[SimulatedPair, ...], Field(min_length=1)]
+    faults: SimulatedFaults
+
+
+Provider = Annotated[FileProvider | Simulator, Field(discriminator="kind")]
+
+
+class Sources(ConfigModel):
+    providers: Annotated[tuple[Provider, ...], Field(min_length=1)]
