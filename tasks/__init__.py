@@ -1,0 +1,1 @@
+"""One module per container task: read, call core, write."""

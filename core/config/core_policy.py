@@ -13,10 +13,31 @@ from core.config.model import (
     PositiveFloat,
     PositiveInt,
     Share,
-    Text,
 )
 
 Window = Annotated[int, Field(ge=2)]
+FeatureName = Literal[
+    "beta",
+    "spread",
+    "z",
+    "dz",
+    "z_ema",
+    "speed",
+    "atr_a",
+    "atr_b",
+    "atr_ratio",
+    "atr_spread",
+    "half_life",
+    "rho_rolling",
+    "rho_var",
+    "beta_stability",
+    "ema_gap_spread",
+    "slope_spread",
+    "rsi_spread",
+    "dd_recent",
+    "filled_share",
+    "spike_share",
+]
 
 
 class FeatureWindows(ConfigModel):
@@ -47,7 +68,7 @@ class Scaling(ConfigModel):
 
     mad_factor: PositiveFloat
     clip: PositiveFloat
-    clipped: tuple[Text, ...]
+    clipped: tuple[FeatureName, ...]
 
 
 class Ai1Label(ConfigModel):
@@ -155,7 +176,7 @@ class CorePolicy(ConfigModel):
     theta_objective: ThetaObjective
     theta_search: ThetaSearch
     feature_windows: FeatureWindows
-    model_inputs: tuple[Text, ...]
+    model_inputs: Annotated[tuple[FeatureName, ...], Field(min_length=1)]
     scaling: Scaling
     label: Label
     decision: Decision

@@ -1,4 +1,4 @@
-"""environment.yaml: what differs between dev, stg and prod: where tasks run, which servers and secrets (SPEC ORC-3, SEC-1)."""
+"""environment.yaml: what differs between dev, stg and prod: runner, servers, secrets (SPEC ORC-3, SEC-1)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ def _pinned(image: str) -> str:
     return image
 
 
-Image = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9._-]+$"), AfterValidator(_pinned)
-]
+Image = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-z0-9._-]+$"), AfterValidator(_pinned)]
 
 
 class Signing(ConfigModel):

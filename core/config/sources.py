@@ -7,7 +7,16 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from core.config.ml_core_storage import RelativeRoot
-from core.config.model import ConfigModel, Name, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Share, Text
+from core.config.model import (
+    ConfigModel,
+    Name,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Share,
+    Text,
+)
 from core.config.universe import LocalDay, SymbolName
 
 

@@ -1,0 +1,77 @@
+"""`python -m tasks NAME …`: every task of the chain and the commands around it.
+
+Only the named task's module is imported, so that a light command starts fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from tasks.app import GlobalOptions
+
+COMMANDS: Final = {
+    "database": ("tasks.database", "Create or upgrade the PostgreSQL schemas."),
+    "keys": ("tasks.keys", "Make the key pair that signs artifact bundles."),
+    "ingest": ("tasks.ingest", "Import bars into the canonical lake."),
+    "catalog": ("tasks.catalog", "Index the lake, gate it, and identify the run."),
+    "features": ("tasks.features", "Build a run's features, or export a pair's rows."),
+    "train": ("tasks.train", "Walk forward, then fit the models on all data."),
+    "backtest": ("tasks.backtest", "Backtest all candidates at the previous θ."),
+    "theta": ("tasks.theta", "Search θ, backtest once at it, and give the verdict."),
+    "publish": ("tasks.publish", "Register, sign and distribute the judged model."),
+    "infer": ("tasks.infer", "Emit the newest signal of the deployed model."),
+    "record-run": ("tasks.record_run", "Write how a flow ended to the audit log."),
+    "registry": ("tasks.registry", "List and show registered models."),
+    "verify": ("tasks.verify", "Verify a bundle's signature and checksums."),
+    "universe": ("tasks.universe", "Start a configuration for bars never seen before."),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Looks a command up in COMMANDS and imports its module only when it is run."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+app = typer.Typer(cls=_LazyGroup, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@app.callback()
+def main(
+    command: typer.Context,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", envvar="CONFIG_ROOT", help="Configuration folder with base/ and envs/."),
+    ] = None,
+    trace_id: Annotated[str, typer.Option(help="Groups the logs and progress of one chain of tasks.")] = "manual",
+) -> None:
+    """Tasks of ml-assets-core.
+
+    Exit codes: 0 done (a rejected model is done), 10 a data-quality gate failed, 11 blocked, 20 bad configuration or
+    input, 30 a server or disk did not answer (try again).
+
+    Example: python -m tasks --config configs ingest
+    """
+    command.obj = GlobalOptions(config_root=config, trace_id=trace_id)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m tasks")

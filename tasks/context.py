@@ -1,0 +1,44 @@
+"""What a task body is handed: settings, checked variables, storage roots, a logger and its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from core.config.environment_variables import EnvironmentVariables
+from core.config.settings import Settings
+from core.stores.roots import StorageRoots
+from core.stores.run_folder import RunFolder
+from core.telemetry.progress import Progress
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class TaskContext:
+    """Everything outside the task's own options."""
+
+    settings: Settings
+    variables: EnvironmentVariables
+    roots: StorageRoots
+    log: structlog.stdlib.BoundLogger
+    progress: Progress
+    trace_id: str
+    config_root: Path
+
+    def run(self, run_id: str) -> RunFolder:
+        """The folder of a run."""
+        return RunFolder(self.roots.runs / run_id)
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """The last line of a task: small, JSON, all that travels between tasks."""
+
+    outputs: Mapping[str, Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    status: str = "done"
