@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import datetime
+import re
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from core.config.model import ConfigModel, Name, NonNegativeInt, PositiveFloat, Share, Text
 
@@ -13,6 +15,9 @@ Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3,5}$")]
 LocalClock = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
 LocalDay = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 AnnualDay = Annotated[str, StringConstraints(pattern=r"^\d{2}-\d{2}$")]
+RuleDay = Annotated[
+    str, StringConstraints(pattern=r"^(easter|\d{2}-(mon|tue|wed|thu|fri|sat|sun)-([1-4]|last))([+-]\d{1,2})?$")
+]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -26,12 +31,30 @@ class Session(ConfigModel):
 
 
 class Closure(ConfigModel):
-    """A yearly (MM-DD) or one-off (YYYY-MM-DD) closure in local time, from `start` until `days_later` days on at `end`."""
+    """A closure in local time, from `start` until `days_later` days on at `end`.
 
-    day: AnnualDay | LocalDay
+    `day` is yearly (MM-DD), one-off (YYYY-MM-DD), or a rule: Easter Sunday (easter-2 is Good Friday) or the n-th or
+    last weekday of a month (11-thu-4 is Thanksgiving, 11-thu-4+1 the day after it).
+    """
+
+    day: AnnualDay | LocalDay | RuleDay
     start: LocalClock
     days_later: NonNegativeInt
     end: LocalClock
+
+    @model_validator(mode="after")
+    def _real(self) -> Self:
+        if self.days_later == 0 and self.start >= self.end:
+            raise ValueError("start must be before end, or days_later at least 1")
+        if self.day.startswith("easter"):
+            return self
+        dated = re.match(r"(\d{4})-\d{2}-\d{2}$", self.day)
+        yearly = re.match(r"\d{2}-\d{2}$", self.day)
+        try:
+            datetime.date.fromisoformat(self.day if dated else f"2000-{self.day if yearly else self.day[:3] + '01'}")
+        except ValueError as error:
+            raise ValueError(f"day {self.day!r} is no day of the calendar") from error
+        return self
 
 
 class DailyBreak(ConfigModel):
@@ -40,9 +63,18 @@ class DailyBreak(ConfigModel):
     start: LocalClock
     end: LocalClock
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("start must be before end; a break does not cross midnight")
+        return self
+
 
 class Calendar(ConfigModel):
-    """When a symbol trades. A bar missing at the very edge of a session is a late open or an early close, not a hole."""
+    """When a symbol trades.
+
+    Up to `edge_tolerance_bars` missing at the very edge of a session are a late open or an early close, not a hole.
+    """
 
     timezone: Text
     sessions: Annotated[tuple[Session, ...], Field(min_length=1)]
