@@ -61,7 +61,11 @@ class FileProvider(ConfigModel):
 
 
 class SimulatedPair(ConfigModel):
-    """Leg B is a random walk; leg A = α + β·b + spread. half_life_bars 0 makes the spread a random walk: no edge."""
+    """Leg B is a random walk; leg A = α + β·b + spread.
+
+    The spread reverts to its mean with `half_life_bars` and a stationary sd of `spread_sd_bp`. half_life_bars 0 makes
+    it a random walk, so there is no edge; its steps are then as large as those of a spread of that sd and 55 bars.
+    """
 
     a: SymbolName
     b: SymbolName
@@ -73,16 +77,27 @@ class SimulatedPair(ConfigModel):
 
 
 class SimulatedFaults(ConfigModel):
-    """What goes wrong in the simulated market; rates are expected events a symbol (or pair) and year."""
+    """What goes wrong in the simulated market; rates are expected events a symbol and year, or a pair and year.
+
+    A bad tick (symbol) comes back with the next bar; a jump (pair) moves both legs and stays; a gap (symbol) lacks 1 or
+    2 bars inside a session, a long gap 3 to 8; in a regime break (pair) the spread wanders without reverting for
+    `regime_break_bars` and then reverts to where it arrived.
+    """
 
     bad_ticks_per_year: NonNegativeFloat
     jumps_per_year: NonNegativeFloat
     gaps_per_year: NonNegativeFloat
+    long_gaps_per_year: NonNegativeFloat
     regime_breaks_per_year: NonNegativeFloat
     regime_break_bars: PositiveInt
 
 
 class Simulator(ConfigModel):
+    """A market made of disjoint pairs, `months` long from `start` (00:00 UTC), inside each symbol's calendar.
+
+    `volatility_bp_per_bar` is the mean volatility of leg B, `volatility_clustering` the sd of its logarithm.
+    """
+
     kind: Literal["simulator"]
     name: Name
     priority: PositiveInt
