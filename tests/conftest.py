@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from core.stores.database import upgrade
 from laptop.servers import EmbeddedPostgres, EmbeddedRedis
 
 _numbers = itertools.count()
@@ -25,6 +26,21 @@ def postgres_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
     """URL of an empty database of the test's own."""
     name = f"test_{next(_numbers)}"
     yield postgres_server.create_database(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def _migrated_template(postgres_server: EmbeddedPostgres) -> str:
+    name = "migrated"
+    upgrade(postgres_server.create_database(name))
+    return name
+
+
+@pytest.fixture
+def registry_url(postgres_server: EmbeddedPostgres, _migrated_template: str) -> Iterator[str]:
+    """URL of a database of the test's own with the newest schema and no rows."""
+    name = f"test_{next(_numbers)}"
+    yield postgres_server.create_database(name, template=_migrated_template)
     postgres_server.drop_database(name)
 
 

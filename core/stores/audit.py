@@ -1,0 +1,94 @@
+"""The append-only logs: what was changed by whom, and how the flows ended (SPEC ORC-1, REG-2)."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from core.stores.database import open_engine, transaction
+from core.stores.tables import CONFIG_CHANGES, RETRAIN_RUNS, RunStatus
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a model or a configuration. `before` and `after` are small JSON objects; None where nothing was."""
+
+    event: str
+    actor: str
+    subject: str
+    before: Mapping[str, Any] | None
+    after: Mapping[str, Any] | None
+    reason: str
+    trace_id: str
+
+
+@dataclass(frozen=True)
+class FlowRun:
+    """How a flow ended; `recorded_at` is the database's clock, in UTC."""
+
+    dag_id: str
+    trace_id: str
+    run_id: str | None
+    status: RunStatus
+    reason: str | None
+    recorded_at: datetime.datetime
+
+
+def record_change(connection: sa.Connection, change: Change) -> None:
+    """Append to audit.config_changes, in the transaction of the change itself."""
+    connection.execute(CONFIG_CHANGES.insert().values(**change.__dict__))
+
+
+class Audit:
+    """Reads and appends to the logs. Every method raises TransientError where PostgreSQL does not answer."""
+
+    def __init__(self, postgres_url: str) -> None:
+        self._engine = open_engine(postgres_url)
+
+    def record_change(self, change: Change) -> None:
+        """Append a change that has no other transaction to belong to."""
+        with transaction(self._engine) as connection:
+            record_change(connection, change)
+
+    def changes(self, subject: str) -> list[Change]:
+        """Everything that happened to a model version or a configuration file, oldest first."""
+        columns = [CONFIG_CHANGES.c[name] for name in Change.__dataclass_fields__]
+        query = sa.select(*columns).where(CONFIG_CHANGES.c.subject == subject).order_by(CONFIG_CHANGES.c.id)
+        with transaction(self._engine) as connection:
+            return [Change(**row._mapping) for row in connection.execute(query)]
+
+    def record_run(self, dag_id: str, trace_id: str, status: RunStatus, run_id: str | None, reason: str | None) -> bool:
+        """Append how a flow ended. The same ending of the same chain is written once; returns whether it was new."""
+        values = {"dag_id": dag_id, "trace_id": trace_id, "status": status.value, "run_id": run_id, "reason": reason}
+        query = insert(RETRAIN_RUNS).values(**values).on_conflict_do_nothing().returning(RETRAIN_RUNS.c.id)
+        with transaction(self._engine) as connection:
+            return connection.execute(query).first() is not None
+
+    def runs(self, limit: int) -> list[FlowRun]:
+        """The newest `limit` endings, newest first."""
+        columns = [RETRAIN_RUNS.c[name] for name in FlowRun.__dataclass_fields__]
+        query = sa.select(*columns).order_by(RETRAIN_RUNS.c.id.desc()).limit(limit)
+        with transaction(self._engine) as connection:
+            rows = [dict(row._mapping) for row in connection.execute(query)]
+        return [FlowRun(**{**row, "status": RunStatus(row["status"])}) for row in rows]
+
+    def failures_in_a_row(self) -> int:
+        """How many of the newest chains failed with none between that ended otherwise; a chain counts once."""
+        newest = sa.select(sa.func.max(RETRAIN_RUNS.c.id)).group_by(RETRAIN_RUNS.c.trace_id)
+        last_good = (
+            sa.select(sa.func.max(RETRAIN_RUNS.c.id))
+            .where(RETRAIN_RUNS.c.id.in_(newest), RETRAIN_RUNS.c.status != RunStatus.FAILED.value)
+            .scalar_subquery()
+        )
+        query = (
+            sa.select(sa.func.count())
+            .select_from(RETRAIN_RUNS)
+            .where(RETRAIN_RUNS.c.id.in_(newest), RETRAIN_RUNS.c.id > sa.func.coalesce(last_good, 0))
+        )
+        with transaction(self._engine) as connection:
+            return int(connection.scalar(query) or 0)

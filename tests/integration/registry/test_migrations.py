@@ -1,0 +1,31 @@
+"""The migrations make the tables the code expects."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from core.stores.database import current_revision, open_engine, transaction, upgrade
+from core.stores.tables import METADATA
+
+
+def test_an_empty_database_reaches_the_newest_revision_and_stays_there(postgres_url: str) -> None:
+    assert current_revision(postgres_url) is None
+    head = upgrade(postgres_url)
+    assert upgrade(postgres_url) == head
+    assert current_revision(postgres_url) == head
+
+
+def test_two_upgrades_at_once_agree(postgres_url: str) -> None:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        heads = list(pool.map(upgrade, [postgres_url] * 2))
+    assert heads == [current_revision(postgres_url)] * 2
+
+
+def test_tables_and_migrations_agree(registry_url: str) -> None:
+    options = {"include_schemas": True, "compare_type": True, "version_table_schema": "core"}
+    with transaction(open_engine(registry_url)) as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
