@@ -1,0 +1,231 @@
+"""Every position a start could become, with fills and results per lot: nothing in it depends on θ or on capital."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.backtest.daily_marks import DailyMarks, swap_nights
+from core.backtest.legs import Fills, LegMarket, LegResults, price_leg
+from core.config.core_policy import Decision, Label
+from core.errors import InputError
+from core.features.table import FeatureTable
+from core.labels.exits import PositionPaths, scan_paths
+from core.market.pairs import Floats, Ints, PairBars
+
+NEVER = np.iinfo(np.int64).min
+"""A moment before all others: |z| was not yet seen below the entry limit."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Out-of-sample predictions of one pair's starts, arrays (m,) in time order.
+
+    `ts` is the decision bar's open, epoch seconds UTC; `risk_event` AI2's label (NaN where cut off); `scale` the
+    position scale of the predicted excursion.
+    """
+
+    ts: Ints
+    z: Floats
+    return_prob: Floats
+    risk_score: Floats
+    scale: Floats
+    risk_event: Floats
+
+
+@dataclass(frozen=True)
+class PairMarket:
+    """What a pair's candidates are priced with."""
+
+    bars: PairBars
+    table: FeatureTable
+    leg_a: LegMarket
+    leg_b: LegMarket
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Candidate positions of all pairs, arrays (m,) ordered by decision moment, then by pair.
+
+    `pairs` names the pairs; `pair` (int64) indexes it. Moments are epoch seconds UTC: `ts` the decision bar's open,
+    `decided` its close, `entry_ts` and `exit_ts` the fills, `exit_decided` the close at which the exit was decided,
+    `below` the newest close up to `decided` at which |z| < z_entry was seen (NEVER when not yet). `reason` is an
+    `ExitReason`; a position the data cut off is closed at the last tradable close there is. `weight_*` are signed
+    shares of gross. Money is USD per lot traded in the leg's direction (see LegResults); `mark_a`, `mark_b` are flat,
+    sliced by `mark_start` (m + 1,), the first of a candidate standing at grid position `mark_first`.
+    """
+
+    pairs: tuple[str, ...]
+    pair: Ints
+    ts: Ints
+    decided: Ints
+    below: Ints
+    z: Floats
+    return_prob: Floats
+    risk_score: Floats
+    scale: Floats
+    risk_event: Floats
+    weight_a: Floats
+    weight_b: Floats
+    entry_ts: Ints
+    exit_decided: Ints
+    exit_ts: Ints
+    reason: NDArray[np.int8]
+    lot_usd_a: Floats
+    lot_usd_b: Floats
+    entry_price_a: Floats
+    entry_price_b: Floats
+    exit_price_a: Floats
+    exit_price_b: Floats
+    move_a: Floats
+    move_b: Floats
+    cost_a: Floats
+    cost_b: Floats
+    swap_a: Floats
+    swap_b: Floats
+    mark_first: Ints
+    mark_start: Ints
+    mark_a: Floats
+    mark_b: Floats
+
+    def __len__(self) -> int:
+        return int(self.ts.shape[0])
+
+
+def build_candidates(
+    market: PairMarket, predictions: Predictions, marks: DailyMarks, label: Label, decision: Decision
+) -> Candidates:
+    """Candidates of one pair. A start with no tradable bar after it within the horizon has none and is left out.
+
+    Args:
+        market: bars, features and legs of the pair.
+        predictions: its starts; each must be a bar of the pair.
+        marks: daily marks covering all bars.
+        label, decision: exit rules.
+
+    Raises:
+        InputError: BACKTEST_INPUT_BAR when a predicted start is no bar of the pair.
+    """
+    bars = market.bars
+    starts = _locate(bars, predictions.ts)
+    paths = scan_paths(bars, market.table, starts, label, decision)
+    kept = np.flatnonzero(paths.entry >= 0)
+    fills = _fills(bars, paths, kept, marks)
+    length = bars.timeframe_seconds
+    leg_a = price_leg(
+        market.leg_a, paths.weight_a[kept], fills, swap_nights(marks, market.leg_a.costs.triple_swap_weekday)
+    )
+    leg_b = price_leg(
+        market.leg_b, paths.weight_b[kept], fills, swap_nights(marks, market.leg_b.costs.triple_swap_weekday)
+    )
+    decided_exit = np.where(fills.exit_at_close, fills.exit_ts, bars.ts[paths.exit_decision[kept]] + length)
+    reason = np.where(fills.exit_at_close, np.int8(0), paths.reason[kept]).astype(np.int8)
+    return _assemble(
+        (bars.pair_id,),
+        predictions,
+        kept,
+        {
+            "pair": np.zeros(kept.size, dtype=np.int64),
+            "decided": bars.ts[fills.start] + length,
+            "below": _last_below(market.table.column("z"), bars.ts + length, label.ai1.z_entry)[fills.start],
+            "weight_a": paths.weight_a[kept],
+            "weight_b": paths.weight_b[kept],
+            "entry_ts": fills.entry_ts,
+            "exit_decided": decided_exit,
+            "exit_ts": fills.exit_ts,
+            "reason": reason,
+            "mark_first": np.searchsorted(marks.ts, fills.entry_ts, side="right").astype(np.int64),
+            "mark_start": fills.mark_start,
+        },
+        (leg_a, leg_b),
+    )
+
+
+def pool_candidates(parts: Sequence[Candidates]) -> Candidates:
+    """Candidates of several pairs in one order: by decision moment, then by the order of the parts."""
+    pairs = tuple(pair for part in parts for pair in part.pairs)
+    offsets = np.cumsum([0, *(len(part.pairs) for part in parts)])[:-1]
+    joined = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Candidates)
+        if field.name not in {"pairs", "pair", "mark_start"}
+    }
+    joined["pair"] = np.concatenate([part.pair + offset for part, offset in zip(parts, offsets, strict=True)])
+    counts = np.concatenate([np.diff(part.mark_start) for part in parts])
+    order = np.lexsort((joined["pair"], joined["decided"]))
+    begin = np.concatenate(([0], np.cumsum(counts)))
+    flat = _ranges(begin[:-1][order], counts[order])
+    marks = {name: joined.pop(name)[flat] for name in ("mark_a", "mark_b")}
+    ordered = {name: values[order] for name, values in joined.items()}
+    return Candidates(pairs=pairs, mark_start=np.concatenate(([0], np.cumsum(counts[order]))), **marks, **ordered)
+
+
+def _assemble(
+    pairs: tuple[str, ...],
+    predictions: Predictions,
+    kept: Ints,
+    arrays: dict[str, NDArray[np.generic]],
+    legs: tuple[LegResults, LegResults],
+) -> Candidates:
+    predicted = {field.name: getattr(predictions, field.name)[kept] for field in fields(Predictions)}
+    money = {
+        f"{name}_{letter}": getattr(leg, name)
+        for letter, leg in zip("ab", legs, strict=True)
+        for name in ("lot_usd", "entry_price", "exit_price", "move", "cost", "swap")
+    }
+    return Candidates(pairs=pairs, mark_a=legs[0].marks, mark_b=legs[1].marks, **predicted, **money, **arrays)  # type: ignore[arg-type]
+
+
+def _locate(bars: PairBars, ts: Ints) -> Ints:
+    found = np.searchsorted(bars.ts, ts)
+    missing = (found >= len(bars)) | (bars.ts[np.minimum(found, len(bars) - 1)] != ts)
+    if np.any(missing):
+        first = int(ts[np.flatnonzero(missing)[0]])
+        raise InputError(
+            "BACKTEST_INPUT_BAR",
+            f"{int(missing.sum())} predicted starts of {bars.pair_id} are no bars of the pair",
+            where=f"{bars.pair_id}, bar opening at epoch second {first}",
+            remedy="predictions and bars must come from the same run; run train and backtest again",
+        )
+    return found.astype(np.int64)
+
+
+def _fills(bars: PairBars, paths: PositionPaths, kept: Ints, marks: DailyMarks) -> Fills:
+    """Moments of entry and exit; where the data ends first, the exit is the last tradable close of the segment."""
+    length = bars.timeframe_seconds
+    entry, exit_bar = paths.entry[kept], paths.exit[kept].copy()
+    cut = exit_bar < 0
+    segment_last = np.searchsorted(bars.segment, bars.segment[entry], side="right") - 1
+    tradable = np.where(bars.filled == 0, np.arange(len(bars)), -1)
+    exit_bar[cut] = np.maximum.accumulate(tradable)[segment_last[cut]]
+    entry_ts = bars.ts[entry]
+    exit_ts = bars.ts[exit_bar] + np.where(cut, length, 0)
+    first = np.searchsorted(marks.ts, entry_ts, side="right")
+    counts = np.searchsorted(marks.ts, exit_ts, side="right") - first
+    index = _ranges(first, counts)
+    return Fills(
+        start=paths.start[kept],
+        entry=entry,
+        exit=exit_bar,
+        exit_at_close=cut,
+        entry_ts=entry_ts,
+        exit_ts=exit_ts,
+        mark_bar=np.searchsorted(bars.ts, marks.ts[index] - length, side="right") - 1,
+        mark_index=index,
+        mark_start=np.concatenate(([0], np.cumsum(counts))),
+    )
+
+
+def _last_below(z: Floats, closes: Ints, z_entry: float) -> Ints:
+    """For each bar the newest close up to it with |z| < z_entry, NEVER before the first."""
+    return np.maximum.accumulate(np.where(np.abs(z) < z_entry, closes, NEVER))
+
+
+def _ranges(first: Ints, counts: Ints) -> Ints:
+    """first[0], first[0]+1, … (counts[0] of them), first[1], …"""
+    ends = np.cumsum(counts)
+    total = int(ends[-1]) if ends.size else 0
+    return np.arange(total) - np.repeat(ends - counts, counts) + np.repeat(first, counts)
