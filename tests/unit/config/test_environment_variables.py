@@ -10,7 +10,7 @@ from core.config.environment import Environment
 from core.config.environment_variables import ALWAYS_REQUIRED, read_service_environment, read_variables
 from core.config.faults import ConfigurationError
 from core.config.loader import load_settings
-from tests.unit.config.tree import CONFIGS
+from tests.fixtures.config_tree import CONFIGS
 
 
 def _environment(name: str) -> Environment:

@@ -11,7 +11,7 @@ from core.config.faults import ConfigurationError
 from core.config.loader import load_settings
 from core.config.model import ConfigModel
 from core.config.settings import Settings
-from tests.unit.config.tree import CONFIGS, change, copy_tree, read_values, write
+from tests.fixtures.config_tree import CONFIGS, change, copy_tree, read_values, write
 
 
 def _faults(root: Path, environment: str = "prod") -> list[str]:
@@ -104,7 +104,6 @@ def test_the_report_names_where_and_what_to_do(tmp_path: Path) -> None:
         ("backtest_policy.yaml", "daily_mark.timezone", "Mars/Base", "an IANA time zone"),
         ("backtest_policy.yaml", "daily_mark.time", "25:00", "pattern"),
         ("environment.yaml", "docker.image", "tasks:latest", "pinned, not 'latest'"),
-        ("environment.yaml", "name", "stg", "the environment it is read for"),
         ("ml_core_storage.yaml", "canonical_root", "/mnt/x", "pattern"),
         ("core_policy.yaml", "label.ai1.horizon_bars", 48.5, "integer"),
         ("core_policy.yaml", "label.ai1.horizon_bars", "48", "integer"),
@@ -141,6 +140,12 @@ def test_a_bare_value_a_doubled_key_and_a_stray_word_are_faults(tmp_path: Path) 
     assert "DD_WARN: an entry {value: …}" in faults
     assert "DD_HALT: an entry {value: …}" in faults
     assert "'cache_ttl_seconds' stands twice" in faults
+
+
+def test_an_environment_that_names_itself_otherwise_is_refused(tmp_path: Path) -> None:
+    root = copy_tree(tmp_path)
+    (root / "envs" / "prod" / "environment.yaml").write_text("name: { value: stg }\n", encoding="utf-8")
+    assert _faults(root) == ["environment.yaml: name: prod, the environment it is read for"]
 
 
 def test_an_unknown_environment_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
