@@ -15,8 +15,21 @@ from core.stores.tables import TRANSITIONS, ModelStatus
 from tests.integration.registry.facts import model_facts
 
 STATUSES = st.sampled_from(list(ModelStatus))
-NUMBERS = st.integers(0, 3)
-NOTES = st.sampled_from([None, "", " \n", "a reason"])
+NUMBERS = st.integers(0, 1)
+NOTES = st.sampled_from(["a reason", "another", None, " \n"])
+WAYS: dict[ModelStatus, list[ModelStatus]] = {
+    ModelStatus.DRAFT: [],
+    ModelStatus.CANDIDATE: [ModelStatus.CANDIDATE],
+    ModelStatus.APPROVED: [ModelStatus.CANDIDATE, ModelStatus.APPROVED],
+    ModelStatus.REJECTED: [ModelStatus.CANDIDATE, ModelStatus.REJECTED],
+    ModelStatus.DEPLOYED: [ModelStatus.CANDIDATE, ModelStatus.APPROVED, ModelStatus.DEPLOYED],
+    ModelStatus.ROLLED_BACK: [
+        ModelStatus.CANDIDATE,
+        ModelStatus.APPROVED,
+        ModelStatus.DEPLOYED,
+        ModelStatus.ROLLED_BACK,
+    ],
+}
 NEEDS_NOTES = set(ModelStatus) - {ModelStatus.DRAFT, ModelStatus.CANDIDATE}
 
 
@@ -92,6 +105,31 @@ class RegistryRules(RuleBasedStateMachine):
         assert sum(status == ModelStatus.DEPLOYED for _, status, _ in rows) <= 1
 
 
+def _insert_draft(connection: psycopg.Connection[Any]) -> None:
+    values = {**model_facts(1).__dict__, "status": "draft"}
+    values["metrics_json"] = Jsonb(values["metrics_json"])
+    columns, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
+    connection.execute(f"INSERT INTO core.model_registry ({columns}) VALUES ({places})", values)  # noqa: S608
+
+
+def test_exactly_the_listed_transitions_are_possible(registry_url: str) -> None:
+    update = "UPDATE core.model_registry SET status = %s, notes = 'a reason'"
+    with psycopg.connect(registry_url) as connection:
+        for before, way in WAYS.items():
+            for after in ModelStatus:
+                _insert_draft(connection)
+                for step in way:
+                    connection.execute(update, (step,))
+                possible = before is after or after in TRANSITIONS[before]
+                try:
+                    connection.execute(update, (after,))
+                except psycopg.errors.IntegrityError:
+                    assert not possible, (before, after)
+                else:
+                    assert possible, (before, after)
+                connection.rollback()
+
+
 def test_no_order_of_writes_breaks_the_rules(registry_url: str) -> None:
     with psycopg.connect(registry_url, autocommit=True) as connection:
         RegistryRules.connection = connection
@@ -126,9 +164,6 @@ def test_the_registry_is_never_emptied(registry_url: str) -> None:
 )
 def test_a_draft_with_an_impossible_fact_is_refused(registry_url: str, column: str) -> None:
     with psycopg.connect(registry_url) as connection:
-        values = {**model_facts(1).__dict__, "status": "draft"}
-        values["metrics_json"] = Jsonb(values["metrics_json"])
-        columns, places = ", ".join(values), ", ".join(f"%({name})s" for name in values)
-        connection.execute(f"INSERT INTO core.model_registry ({columns}) VALUES ({places})", values)  # noqa: S608
+        _insert_draft(connection)
         with pytest.raises(psycopg.errors.IntegrityError):
             connection.execute(f"UPDATE core.model_registry SET {column}")  # noqa: S608
