@@ -52,7 +52,8 @@ class Candidates:
 
     `pairs` names the pairs; `pair` (int64) indexes it. Moments are epoch seconds UTC: `ts` the decision bar's open,
     `decided` its close, `entry_ts` and `exit_ts` the fills, `exit_decided` the close at which the exit was decided,
-    `below` the newest close up to `decided` at which |z| < z_entry was seen (NEVER when not yet). `reason` is an
+    `below` the newest close up to `decided` at which |z| < z_entry was seen (NEVER when not yet), `horizon` the close
+    at which the window of the labels ends (no later than the data). `reason` is an
     `ExitReason`; a position the data cut off is closed at the last tradable close there is. `weight_*` are signed
     shares of gross. Money is USD per lot traded in the leg's direction (see LegResults); `mark_a`, `mark_b` are flat,
     sliced by `mark_start` (m + 1,), the first of a candidate standing at grid position `mark_first`.
@@ -63,6 +64,7 @@ class Candidates:
     ts: Ints
     decided: Ints
     below: Ints
+    horizon: Ints
     z: Floats
     return_prob: Floats
     risk_score: Floats
@@ -96,15 +98,25 @@ class Candidates:
 
 
 def build_candidates(
-    market: PairMarket, predictions: Predictions, marks: DailyMarks, label: Label, decision: Decision
+    market: PairMarket,
+    predictions: Predictions,
+    marks: DailyMarks,
+    label: Label,
+    decision: Decision,
+    *,
+    stale_seconds: int,
 ) -> Candidates:
-    """Candidates of one pair. A start with no tradable bar after it within the horizon has none and is left out.
+    """Candidates of one pair.
+
+    A start has none when no tradable bar follows it within the horizon, or when at its bar the price that converts a
+    leg to USD is older than `stale_seconds` (SPEC SRV-2: no order without fresh FX).
 
     Args:
         market: bars, features and legs of the pair.
         predictions: its starts; each must be a bar of the pair.
         marks: daily marks covering all bars.
         label, decision: exit rules.
+        stale_seconds: oldest conversion price an order may be sized with.
 
     Raises:
         InputError: BACKTEST_INPUT_BAR when a predicted start is no bar of the pair.
@@ -112,7 +124,10 @@ def build_candidates(
     bars = market.bars
     starts = _locate(bars, predictions.ts)
     paths = scan_paths(bars, market.table, starts, label, decision)
-    kept = np.flatnonzero(paths.entry >= 0)
+    fresh = [
+        (leg.usd_age[starts] >= 0) & (leg.usd_age[starts] <= stale_seconds) for leg in (market.leg_a, market.leg_b)
+    ]
+    kept = np.flatnonzero((paths.entry >= 0) & fresh[0] & fresh[1])
     fills = _fills(bars, paths, kept, marks)
     length = bars.timeframe_seconds
     leg_a = price_leg(
@@ -131,6 +146,7 @@ def build_candidates(
             "pair": np.zeros(kept.size, dtype=np.int64),
             "decided": bars.ts[fills.start] + length,
             "below": _last_below(market.table.column("z"), bars.ts + length, label.ai1.z_entry)[fills.start],
+            "horizon": bars.ts[np.minimum(fills.start + label.ai1.horizon_bars, len(bars) - 1)] + length,
             "weight_a": paths.weight_a[kept],
             "weight_b": paths.weight_b[kept],
             "entry_ts": fills.entry_ts,

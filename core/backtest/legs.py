@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numba import njit
 from numpy.typing import NDArray
 
-from core.config.cost_table import Costs
-from core.config.universe import Symbol
+from core.config.cost_table import Costs, CostTable
+from core.config.universe import Symbol, Universe
+from core.market.costs import costs_of
+from core.market.fx import fx_route, usd_rates
 from core.market.pairs import Floats, Ints
 from core.signals.sizing import round_price
 
@@ -22,7 +26,8 @@ class LegMarket:
     """One leg's prices and terms over the bars of its pair.
 
     `open`, `close` are float64 (n,) in quote currency; `usd_open`, `usd_close` (n,) the USD one unit of quote currency
-    is worth as of each bar's open and close. `symbol` and `costs` are the leg's contract facts and cost row.
+    is worth as of each bar's open and close, `usd_age` int64 (n,) how many seconds before the bar that price's own bar
+    opened (−1: no price yet). `symbol` and `costs` are the leg's contract facts and cost row.
     """
 
     symbol: Symbol
@@ -31,6 +36,27 @@ class LegMarket:
     close: Floats
     usd_open: Floats
     usd_close: Floats
+    usd_age: Ints
+
+    @classmethod
+    def of(  # noqa: PLR0917
+        cls,
+        universe: Universe,
+        cost_table: CostTable,
+        symbol: str,
+        prices: tuple[Floats, Floats],
+        conversion: Mapping[str, pd.DataFrame],
+        ts: Ints,
+    ) -> LegMarket:
+        """A leg from configuration: `prices` are its opens and closes at the bars opening at `ts`, `conversion` the
+        canonical bars of the symbols that convert to USD, by name.
+
+        Raises:
+            InputError: its quote currency cannot be converted.
+        """
+        facts = universe.symbols[symbol]
+        rates = usd_rates(fx_route(universe, facts.quote), conversion, ts)
+        return cls(facts, costs_of(cost_table, symbol), *prices, rates.open, rates.close, rates.age_seconds)
 
 
 @dataclass(frozen=True)

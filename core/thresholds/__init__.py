@@ -1,0 +1,1 @@
+"""Finding θ: the objective, the search and the stabiliser."""

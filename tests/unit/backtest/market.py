@@ -75,6 +75,7 @@ def pair_market(
     close_b: Sequence[float] | float = 1.3,
     usd_open_b: Sequence[float] | float = 1.0,
     usd_close_b: Sequence[float] | float = 1.0,
+    usd_age_b: Sequence[int] | None = None,
     beta: float = 1.0,
     filled: Sequence[int] | None = None,
     symbols: tuple[Symbol, Symbol] | None = None,
@@ -111,11 +112,13 @@ def pair_market(
     table = FeatureTable(pair_id, stamps, segment, values, np.zeros(n), np.zeros(n), np.ones(n))
     symbol_a, symbol_b = symbols or (symbol(), symbol(base="GBP"))
     cost_a, cost_b = terms or (costs(), costs())
+    fresh = np.zeros(n, dtype=np.int64)
+    age = fresh if usd_age_b is None else np.asarray(usd_age_b, dtype=np.int64)
     return PairMarket(
         bars=bars,
         table=table,
-        leg_a=LegMarket(symbol_a, cost_a, oa, ca, np.ones(n), np.ones(n)),
-        leg_b=LegMarket(symbol_b, cost_b, ob, cb, column(usd_open_b), column(usd_close_b)),
+        leg_a=LegMarket(symbol_a, cost_a, oa, ca, np.ones(n), np.ones(n), fresh),
+        leg_b=LegMarket(symbol_b, cost_b, ob, cb, column(usd_open_b), column(usd_close_b), age),
     )
 
 
@@ -137,7 +140,7 @@ def starts_of(market: PairMarket, *, scale: float = 1.0, decision: Decision = DE
         scale=np.full(at.size, scale),
         risk_event=np.zeros(at.size),
     )
-    return build_candidates(market, predictions, marks_of(market), LABEL, decision)
+    return build_candidates(market, predictions, marks_of(market), LABEL, decision, stale_seconds=2 * HOUR)
 
 
 def portfolio_of(*markets: PairMarket, capital: Capital = CAPITAL) -> Portfolio:

@@ -97,7 +97,12 @@ def test_a_prediction_at_no_bar_is_an_input_error() -> None:
         risk_event=np.array([0.0]),
     )
     with pytest.raises(InputError, match="BACKTEST_INPUT_BAR"):
-        build_candidates(market, wrong, marks_of(market), LABEL, DECISION)
+        build_candidates(market, wrong, marks_of(market), LABEL, DECISION, stale_seconds=HOUR)
+
+
+@pytest.mark.parametrize(("age", "kept"), [(0, 1), (2 * HOUR, 1), (2 * HOUR + 1, 0), (-1, 0)])
+def test_no_order_is_sized_with_a_stale_conversion_price(age: int, kept: int) -> None:
+    assert len(starts_of(pair_market([2.5, 1.5, 0.3, 0.2], usd_age_b=[age, 0, 0, 0]))) == kept
 
 
 def slow_walk(
