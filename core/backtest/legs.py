@@ -65,8 +65,8 @@ class LegResults:
 
     `lot_usd` is a lot's notional at the decision bar's close, `entry_price` and `exit_price` are the fills with half
     the spread, slippage and tick rounding in them. `move` is the price move from open to open at the FX of the exit
-    bar, `cost` what both fills cost (price concession and commission, each at the FX of its bar), `swap` the swap of
-    all nights held. `marks` is flat (sum of marks per candidate): the unrealised result at each daily mark, entry
+    bar, `cost` what both fills cost (price concession and commission, each at the FX of its bar), `swap` the swap paid
+    for all nights held (negative: earned). `marks` is flat (sum of marks per candidate): the unrealised result at each daily mark, entry
     costs and swap so far taken off.
     """
 
@@ -214,7 +214,7 @@ def _price(  # noqa: PLR0917
                 price, fx = entry_open, entry_fx
             else:
                 price, fx = closes[b], usd_close[b]
-            charged += swap_bp * _BP * nights[mark_index[j]] * price * contract * fx
+            charged -= swap_bp * _BP * nights[mark_index[j]] * price * contract * fx
             marks[j] = s * (price - entry_open) * contract * fx - entry_cost - charged
 
         move[i] = s * (exit_raw - entry_open) * contract * exit_fx

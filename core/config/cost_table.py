@@ -11,7 +11,7 @@ from core.config.universe import SymbolName, Weekday
 
 
 class Costs(ConfigModel):
-    """All rates in basis points of the leg's notional; swap may earn (negative)."""
+    """All rates in basis points of the leg's notional; a night's swap is paid when negative, earned when positive."""
 
     commission_bp: NonNegativeFloat
     slippage_bp: NonNegativeFloat

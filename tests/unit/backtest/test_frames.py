@@ -13,7 +13,7 @@ PROVENANCE = Provenance("V", "f" * 64, "c" * 40, "d" * 64, 7)
 
 
 def run_of(z: list[float]) -> tuple[Run, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    terms = costs(spread_bp=2.0, swap_long_bp_per_night=0.3)
+    terms = costs(spread_bp=2.0, swap_long_bp_per_night=-0.3)
     market = pair_market(z, start="2024-03-04T20", open_a=[1.1, 1.1, 1.08, 1.08][: len(z)], terms=(terms, terms))
     candidates = starts_of(market)
     window = Window(int(market.bars.ts[0]), int(market.bars.ts[-1]) + HOUR)

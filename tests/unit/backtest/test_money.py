@@ -71,7 +71,7 @@ def test_swap_is_charged_a_night_and_three_on_the_triple_day() -> None:
     # A is sold at 0.2 bp, B bought at 0.3 bp: 4 × 0.2 bp × 110,000 = 8.80 and 4 × 0.3 bp × 130,000 = 15.60 a lot.
     n = 52
     z = [2.5] + [1.5] * (n - 3) + [0.3, 0.2]
-    terms = costs(swap_long_bp_per_night=0.3, swap_short_bp_per_night=0.2)
+    terms = costs(swap_long_bp_per_night=-0.3, swap_short_bp_per_night=-0.2)
     market = pair_market(z, start="2024-03-05T10", terms=(terms, terms))
     candidates = starts_of(market, decision=DECISION)
     assert candidates.reason[0] == ExitReason.HORIZON
@@ -86,7 +86,7 @@ def test_swap_may_earn() -> None:
     market = pair_market(
         [2.5] + [1.5] * 14 + [0.3, 0.2],
         start="2024-03-04T10",
-        terms=(costs(), costs(swap_long_bp_per_night=-0.3)),
+        terms=(costs(), costs(swap_long_bp_per_night=0.3)),
     )
     assert starts_of(market).swap_b[0] == pytest.approx(-3.90)
 
@@ -101,7 +101,7 @@ def test_swap_may_earn() -> None:
     ],
 )
 def test_a_night_counts_when_held_at_new_york_close(start: str, nights: int) -> None:
-    terms = costs(swap_short_bp_per_night=1.0)
+    terms = costs(swap_short_bp_per_night=-1.0)
     market = pair_market([2.5, 1.0, 0.3, 0.2], start=start, terms=(terms, costs()))
     assert starts_of(market).swap_a[0] == pytest.approx(nights * 11.0)
 
