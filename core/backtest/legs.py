@@ -66,8 +66,8 @@ class LegResults:
     `lot_usd` is a lot's notional at the decision bar's close, `entry_price` and `exit_price` are the fills with half
     the spread, slippage and tick rounding in them. `move` is the price move from open to open at the FX of the exit
     bar, `cost` what both fills cost (price concession and commission, each at the FX of its bar), `swap` the swap paid
-    for all nights held (negative: earned). `marks` is flat (sum of marks per candidate): the unrealised result at each daily mark, entry
-    costs and swap so far taken off.
+    for all nights held (negative: earned). `marks` is flat (sum of marks per candidate): the unrealised result at each
+    daily mark, entry costs and swap so far taken off.
     """
 
     lot_usd: Floats
