@@ -1,0 +1,1 @@
+"""What the flow files are wired from: settings, command lines, and the operator that runs a task."""
