@@ -60,8 +60,8 @@ def fx_route(universe: Universe, currency: str) -> FxRoute:
 def usd_rates(route: FxRoute, bars: Mapping[str, pd.DataFrame], ts: Ints) -> FxRates:
     """Rates at the bars opening at `ts` (epoch seconds, sorted, (n,)).
 
-    At a bar's open the rate is the open of the conversion symbol's bar of the same stamp, or its last close before; at a
-    bar's close it is the last close known. `bars` holds the canonical bars of the conversion symbol by name. Raises
+    At a bar's open the rate is the open of the conversion symbol's bar of the same stamp, or its last close before; at
+    a bar's close it is the last close known. `bars` holds the conversion symbol's canonical bars by name. Raises
     InputError when they are absent.
     """
     n = ts.shape[0]
