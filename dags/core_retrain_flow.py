@@ -2,7 +2,8 @@
 ### core_retrain_flow: bars in, trained models out
 
 `ingest` imports bars into the canonical lake. `catalog` indexes them, gates them with Great Expectations and gives the
-run its identity. `features` and `train` write the models and their walk-forward predictions. `core_backtest_flow` follows.
+run its identity. `features` and `train` write the models and their walk-forward predictions. `core_backtest_flow`
+follows.
 
 Runs every month by `retrain_cron`, or by hand. A gate that fails (exit 10) or something missing (exit 11) ends the flow
 without a retry; the report stands in the run's folder.

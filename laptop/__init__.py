@@ -1,0 +1,1 @@
+"""One machine's whole stack: what `make run` installs, starts, follows and stops."""

@@ -37,7 +37,7 @@ class ContainerTask(DockerOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the container; return the task's result. Raises as ProcessTask does."""
-        self.command = without_empty_options(self.command)
+        self.command: list[str] = without_empty_options(self.command)
         self._remove_leftover()
         try:
             last_line = super().execute(context)

@@ -1,0 +1,189 @@
+"""`make run`: check the configuration, start the stack, follow the chain, say how it ended."""
+
+from __future__ import annotations
+
+import datetime
+import secrets
+import signal
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+from rich.console import Console
+
+from core.config.loader import load_settings
+from core.config.settings import Settings
+from core.errors import CoreError, InputError
+from laptop.chain import FIRST_FLOW, Chain, ChainState
+from laptop.display import make_display, state_words, took
+from laptop.environment import REPOSITORY, SERVICE_ENVIRONMENT, task_environment
+from laptop.stack import Stack, run_command, tail
+from laptop.state_folder import StateFolder
+from laptop.verdict import Ending, nothing_ran, read_ending
+
+POLL_SECONDS: Final = 0.5
+_NOWHERE: Final = "unix:///nowhere"
+
+
+class StopRequested(BaseException):
+    """SIGINT, SIGTERM or SIGHUP reached the launcher."""
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """What a person asked for; paths are absolute."""
+
+    state: StateFolder
+    data: Path | None
+    config: Path | None
+    once: bool
+
+
+def run(request: RunRequest, console: Console) -> int:
+    """Do it all. Returns the exit code: 0 for deployed, rejected and blocked; 130 when a person stopped it."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _request_stop)
+    try:
+        return _run(request, console)
+    except StopRequested:
+        console.print("Stopped.")
+        return 130
+    except CoreError as error:
+        console.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
+        _close(nothing_ran(error))
+        return error.exit_code
+
+
+def _run(request: RunRequest, console: Console) -> int:
+    if request.data is not None and not request.data.is_dir():
+        raise InputError(
+            "LAPTOP_DATA_MISSING",
+            "the folder of bars does not exist",
+            where=str(request.data),
+            remedy="name a folder of Parquet or CSV files, one a symbol: make run DATA=<folder>",
+        )
+    if request.config is not None or request.data is None:
+        load_settings(request.config or REPOSITORY / "configs", SERVICE_ENVIRONMENT)
+    request.state.create()
+    with request.state.locked():
+        config_root = _configuration(request, console)
+        settings = load_settings(config_root, SERVICE_ENVIRONMENT)
+        _say_what(request, config_root, settings, console)
+        with Stack(request.state, config_root, console.print) as stack:
+            ending = _follow(stack, request, settings, console)
+            request.state.verdict.write_text(ending.closing.line() + "\n", encoding="utf-8")
+            _show(ending, console)
+            if request.once:
+                console.print("Stopping …")
+                stack.stop()
+            else:
+                console.print(f"Airflow stays up: {stack.address}  user admin  password {stack.password}")
+                console.print("Ctrl-C or `make stop` ends it.")
+            _close(ending)
+            while not request.once:
+                stack.check()
+                time.sleep(POLL_SECONDS)
+    return ending.exit_code
+
+
+def _configuration(request: RunRequest, console: Console) -> Path:
+    """The configuration to use; bars that come without one get a starter configuration of their own."""
+    if request.config is not None:
+        return request.config
+    if request.data is None:
+        return REPOSITORY / "configs"
+    state = request.state
+    if state.config.exists():
+        made_from = state.config_source.read_text(encoding="utf-8").strip() if state.config_source.exists() else ""
+        if made_from != str(request.data):
+            raise InputError(
+                "LAPTOP_CONFIG_FOREIGN",
+                f"the starter configuration was made from other bars ({made_from or 'unknown'})",
+                where=str(state.config),
+                remedy=f"name it with CONFIG={state.config}, delete it, or use another STATE=<folder>",
+            )
+        console.print(f"Using the starter configuration {state.config}")
+        return state.config
+    console.print(f"No CONFIG given: writing a starter configuration for these bars to {state.config} and using it.")
+    environment = task_environment(state, REPOSITORY / "configs", "postgresql:///nowhere", _NOWHERE)
+    words = ("universe", "init", "--data", str(request.data), "--out", str(state.config))
+    state.config_source.write_text(f"{request.data}\n", encoding="utf-8")
+    run_command(words, REPOSITORY / "configs", environment)
+    return state.config
+
+
+def _say_what(request: RunRequest, config_root: Path, settings: Settings, console: Console) -> None:
+    market = "the simulated market (no DATA given)" if request.data is None else f"bars of {request.data}"
+    universe = settings.universe
+    console.print(f"Market: {market}; {len(universe.pairs)} pairs of {len(universe.symbols)} symbols.")
+    console.print(f"Configuration: {config_root}   State: {request.state.root}")
+
+
+def _follow(stack: Stack, request: RunRequest, settings: Settings, console: Console) -> Ending:
+    began = time.monotonic()
+    trace_id = f"run-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
+    with stack.wait_for_airflow() as api:
+        console.print(f"Airflow is up after {time.monotonic() - began:.0f} s: {stack.address}   chain {trace_id}")
+        conf = {"trace_id": trace_id, "data": str(request.data) if request.data else None, "reason": "make run"}
+        api.trigger(FIRST_FLOW, trace_id, conf)
+        chain = Chain(api, stack.environment["REDIS_URL"], trace_id)
+        with make_display(console) as display:
+            while (state := chain.look(datetime.datetime.now(datetime.UTC))).outcome == "running":
+                display.show(state)
+                stack.check()
+                time.sleep(POLL_SECONDS)
+            display.show(state)
+        runs = request.state.archive / settings.ml_core_storage.runs_root
+        return read_ending(chain, state, runs, _log_tail(request.state, chain, state))
+
+
+def _log_tail(state: StateFolder, chain: Chain, ended: ChainState) -> str:
+    step = ended.failed_step()
+    if step is None:
+        return ""
+    folder = state.airflow / "logs" / f"dag_id={step.flow}" / f"run_id={chain.trace_id}" / f"task_id={step.task}"
+    log = folder / f"attempt={max(step.attempt, 1)}.log"
+    return f"{state_words(step)} after {took(step)}; log: {log}\n{tail(log)}"
+
+
+def _show(ending: Ending, console: Console) -> None:
+    closing = ending.closing
+    style = {"deployed": "bold green", "rejected": "bold yellow", "blocked": "bold yellow", "failed": "bold red"}
+    console.print(f"Verdict: {closing.status}", style=style[closing.status], highlight=False)
+    for reason in closing.reasons:
+        console.print(f"  - {reason}", highlight=False, markup=False, soft_wrap=True)
+    if ending.verdict is not None:
+        for name, value in _numbers(ending.verdict):
+            console.print(f"  {name:18} {value}", highlight=False, markup=False)
+    if ending.signal is not None:
+        console.print("First signal:", highlight=False)
+        console.print_json(data=ending.signal)
+    if closing.run_dir:
+        console.print(f"Run: {closing.run_dir}", highlight=False, soft_wrap=True)
+
+
+def _numbers(verdict: dict[str, object]) -> list[tuple[str, str]]:
+    """The verdict's own numbers, each beside the limit it was held against where there is one."""
+    limits = verdict.get("limits")
+    held = limits if isinstance(limits, dict) else {}
+    shown = []
+    for name, value in verdict.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        limit = next((f"   ({key} {bound})" for key, bound in held.items() if key.startswith(name)), "")
+        shown.append((name, (f"{value:.4f}" if isinstance(value, float) else f"{value:,}") + limit))
+    return shown
+
+
+def _close(ending: Ending) -> None:
+    sys.stdout.write(ending.closing.line() + "\n")
+    sys.stdout.flush()
+
+
+def _request_stop(number: int, frame: FrameType | None) -> NoReturn:
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)  # stopping takes seconds and is not interrupted
+    raise StopRequested
