@@ -64,6 +64,14 @@ class DeployedModel:
     theta2: float
 
 
+@dataclass(frozen=True)
+class Deployment:
+    """The deployed model and the moment it was applied (the database's clock, UTC)."""
+
+    model: DeployedModel
+    applied_at: datetime.datetime
+
+
 class Registry:
     """Registers, judges and deploys models.
 
@@ -78,6 +86,16 @@ class Registry:
         """The deployed model, None when there is none."""
         with self._transaction() as connection:
             return _deployed(connection)
+
+    def deployment(self) -> Deployment | None:
+        """The deployed model with the moment it was applied, None when there is none."""
+        applied_at = sa.select(sa.func.max(CONFIG_CHANGES.c.occurred_at)).where(CONFIG_CHANGES.c.event == APPLIED)
+        with self._transaction() as connection:
+            model = _deployed(connection)
+            if model is None:
+                return None
+            when = connection.execute(applied_at.where(CONFIG_CHANGES.c.subject == model.model_version)).scalar_one()
+        return Deployment(model, when)
 
     def find(self, model_version: str) -> ModelEntry | None:
         """A version's row, None when it is unknown."""

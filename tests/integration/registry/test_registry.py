@@ -49,8 +49,15 @@ def test_the_way_from_draft_to_deployed(registry_url: str) -> None:
 def test_a_new_model_sends_the_deployed_one_back_to_approved_and_is_audited(registry_url: str) -> None:
     registry = Registry(registry_url)
     first, second = _approve(registry, 1), _approve(registry, 2)
+    assert registry.deployment() is None
     _deploy(registry, first, None)
+    before = registry.deployment()
     _deploy(registry, second, first)
+    after = registry.deployment()
+    assert before is not None
+    assert after is not None
+    assert (before.model.model_version, after.model.model_version) == (first, second)
+    assert before.applied_at < after.applied_at
     assert [(entry.facts.model_version, entry.status) for entry in registry.history()] == [
         (second, ModelStatus.DEPLOYED),
         (first, ModelStatus.APPROVED),
