@@ -1,0 +1,145 @@
+"""Memory of one pair's feature kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.config.core_policy import FeatureWindows
+from core.features.kernels.average import Average
+from core.features.kernels.compiled import record_type
+from core.features.kernels.extremes import Extremes
+from core.features.kernels.joint import Joint
+from core.features.kernels.median import Median
+from core.features.kernels.moments import Moments
+from core.features.kernels.share import Share
+from core.features.kernels.slope import Slope
+from core.market.pairs import Floats
+
+NO_SEGMENT: Final = -1
+"""Segment of a kernel that has seen no bar; segments count from 0."""
+
+
+class Record:
+    """Every number that is not in a ring: the bar before, and one record a statistic."""
+
+    segment: int
+    close_a: float
+    close_b: float
+    log_a: float
+    log_b: float
+    spread: float
+    z: float
+    path: float
+    half_life_max: float
+    beta_mean_floor: float
+    hedge: Joint
+    spread_moments: Moments
+    z_ema: Average
+    speed: Average
+    atr_a: Average
+    atr_b: Average
+    atr_ratio: Median
+    atr_spread: Average
+    reversion: Joint
+    returns: Joint
+    rho_moments: Moments
+    beta_moments: Moments
+    ema_fast: Average
+    ema_slow: Average
+    slope: Slope
+    gain: Average
+    loss: Average
+    drawdown: Extremes
+    filled: Share
+    spike: Share
+
+
+RECORD: Final = record_type(Record)
+
+_RINGS: Final = {
+    record_type(Joint): 2,
+    record_type(Moments): 1,
+    record_type(Median): 2,
+    record_type(Slope): 1,
+    record_type(Extremes): 2,
+    record_type(Share): 1,
+}
+"""Ring floats a statistic needs for each bar of its window."""
+
+
+@dataclass(frozen=True)
+class KernelState:
+    """`record` is a structured array of one RECORD, `rings` float64; both change in place with each step."""
+
+    record: NDArray[np.void]
+    rings: Floats
+
+    def copy(self) -> KernelState:
+        """A snapshot that later steps leave alone."""
+        return KernelState(self.record.copy(), self.rings.copy())
+
+
+def new_state(windows: FeatureWindows) -> KernelState:
+    """The state of a kernel that has seen no bar."""
+    record = np.zeros(1, dtype=RECORD)
+    end = 0
+    for name, window in _statistics(windows).items():
+        slot = record[name]
+        slot["window"] = window
+        if RECORD[name] in _RINGS:
+            slot["start"] = end
+            end += window * _RINGS[RECORD[name]]
+    for name, rate in _rates(windows).items():
+        record[name]["rate"] = rate
+    record["segment"] = NO_SEGMENT
+    record["half_life_max"] = windows.half_life_max
+    record["beta_mean_floor"] = windows.beta_mean_floor
+    return KernelState(record, np.zeros(end))
+
+
+def _statistics(windows: FeatureWindows) -> dict[str, int]:
+    """Window of each statistic, in bars."""
+    return {
+        "hedge": windows.beta,
+        "spread_moments": windows.z,
+        "z_ema": windows.z_ema,
+        "speed": windows.speed,
+        "atr_a": windows.atr,
+        "atr_b": windows.atr,
+        "atr_ratio": windows.atr_ratio,
+        "atr_spread": windows.atr,
+        "reversion": windows.half_life,
+        "returns": windows.rho,
+        "rho_moments": windows.rho_var,
+        "beta_moments": windows.beta_stability,
+        "ema_fast": windows.ema_fast,
+        "ema_slow": windows.ema_slow,
+        "slope": windows.slope,
+        "gain": windows.rsi,
+        "loss": windows.rsi,
+        "drawdown": windows.dd_recent,
+        "filled": windows.quality,
+        "spike": windows.quality,
+    }
+
+
+def _rates(windows: FeatureWindows) -> dict[str, float]:
+    """Share of a new value in each average: 2/(n+1) for an EMA, 1/n for Wilder's."""
+    ema = {
+        "z_ema": windows.z_ema,
+        "speed": windows.speed,
+        "ema_fast": windows.ema_fast,
+        "ema_slow": windows.ema_slow,
+    }
+    wilder = {
+        "atr_a": windows.atr,
+        "atr_b": windows.atr,
+        "atr_spread": windows.atr,
+        "gain": windows.rsi,
+        "loss": windows.rsi,
+    }
+    return {name: 2.0 / (n + 1.0) for name, n in ema.items()} | {name: 1.0 / n for name, n in wilder.items()}
