@@ -63,7 +63,7 @@ class Audit:
             return [Change(**row._mapping) for row in connection.execute(query)]
 
     def record_run(self, dag_id: str, trace_id: str, status: RunStatus, run_id: str | None, reason: str | None) -> bool:
-        """Append how a flow ended. The same ending of the same chain is written once; returns whether it was new."""
+        """Append how a flow ended; the same ending of the same chain and run once. Returns whether it was new."""
         values = {"dag_id": dag_id, "trace_id": trace_id, "status": status.value, "run_id": run_id, "reason": reason}
         query = insert(RETRAIN_RUNS).values(**values).on_conflict_do_nothing().returning(RETRAIN_RUNS.c.id)
         with transaction(self._engine) as connection:

@@ -93,6 +93,8 @@ RETRAIN_RUNS: Final = sa.Table(
     sa.Column("run_id", sa.Text, nullable=True),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=True),
-    sa.Index("retrain_runs_once", "dag_id", "trace_id", "status", unique=True),
+    sa.Index(
+        "retrain_runs_once", "dag_id", "trace_id", "run_id", "status", unique=True, postgresql_nulls_not_distinct=True
+    ),
     schema="audit",
 )

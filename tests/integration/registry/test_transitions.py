@@ -84,7 +84,7 @@ class RegistryRules(RuleBasedStateMachine):
     @rule(number=NUMBERS)
     def change_a_fact(self, number: int) -> None:
         version = model_facts(number).model_version
-        allowed = self._allowed("UPDATE core.model_registry SET theta1 = 0.5 WHERE model_version = %s", (version,))
+        allowed = self._allowed("UPDATE core.model_registry SET theta1 = theta1 * 0.9 WHERE model_version = %s", (version,))
         assert allowed == (number not in self.known or self.known[number][0] is ModelStatus.DRAFT)
 
     @rule(number=NUMBERS)

@@ -144,7 +144,14 @@ def _create_logs() -> None:
         sa.CheckConstraint("status IN ('succeeded', 'failed', 'blocked', 'rejected')", name="status_known"),
         schema="audit",
     )
-    op.create_index("retrain_runs_once", "retrain_runs", ["dag_id", "trace_id", "status"], unique=True, schema="audit")
+    op.create_index(
+        "retrain_runs_once",
+        "retrain_runs",
+        ["dag_id", "trace_id", "run_id", "status"],
+        unique=True,
+        schema="audit",
+        postgresql_nulls_not_distinct=True,
+    )
     op.execute(_APPEND_ONLY)
     for table in ("config_changes", "retrain_runs"):
         op.execute(
