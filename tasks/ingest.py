@@ -20,7 +20,7 @@ from core.providers.protocol import FetchedBars, MarketDataProvider
 from core.providers.selection import configured_providers, folder_providers, provider_of
 from core.quality.cleaning import CleanBars, clean_bars, month_names
 from core.stores.lake import Lake, LakeWriter
-from core.stores.partition import PartitionKey, Provenance, iso
+from core.stores.partition import PartitionKey, Provenance, bars_table, iso
 from tasks.app import run_task
 from tasks.as_of import parse_as_of
 from tasks.context import TaskContext, TaskResult
@@ -151,11 +151,12 @@ def _stage(
 ) -> Imported:
     ts = epoch_seconds(clean.bars["ts"])
     month_of = month_names(ts)
+    table = bars_table(clean.bars)
     unchanged = 0
     months = sorted(month for month in clean.months if month >= oldest)
     for month in months:
         start, end = np.searchsorted(month_of, [month, month + "~"])
-        bars = clean.bars.iloc[start:end]
+        bars = table.slice(start, end - start)
         key = PartitionKey(timeframe, symbol, month)
         unchanged += not writer.stage(key, bars, clean.months[month], provenance, owner)
     return Imported(

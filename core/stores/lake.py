@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -126,23 +125,24 @@ class LakeWriter:
     _staged: set[PartitionKey] = field(default_factory=set)
 
     def stage(
-        self, key: PartitionKey, bars: pd.DataFrame, quality: MonthQuality, provenance: Provenance, owner: str
+        self, key: PartitionKey, bars: pa.Table, quality: MonthQuality, provenance: Provenance, owner: str
     ) -> bool:
         """Write a month's files beside the lake, flushed to disk, unless the lake already holds exactly them.
 
         A bar that does not change keeps the provenance it has. Returns whether anything was staged.
 
+        Args:
+            bars: the month's bars (BARS_SCHEMA), at least one.
+
         Raises:
             TransientError: the disk is full or fails; nothing of the partition is published.
         """
-        bars = bars.reset_index(drop=True)
-        bars_bytes = partition.parquet_bytes(partition.bars_table(bars))
         documents = {partition.META: partition.meta(key, bars, quality.counts)}
         findings = partition.quarantine(quality.findings, owner)
         if findings:
             documents[partition.QUARANTINE] = findings
         contents = {name: orjson.dumps(document, option=_JSON) for name, document in documents.items()}
-        contents[partition.BARS] = bars_bytes
+        contents[partition.BARS] = partition.parquet_bytes(bars)
         present = self.lake.folder(key)
         names = (*contents, partition.QUARANTINE)
         if all(_bytes_or_none(present / name) == contents.get(name) for name in names):
@@ -189,14 +189,14 @@ def _bytes_or_none(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
 
-def _known_provenance(folder: Path, bars: pd.DataFrame) -> pa.Table | None:
+def _known_provenance(folder: Path, bars: pa.Table) -> pa.Table | None:
     """Provenance rows of the bars that the present partition already holds with the same values."""
     try:
         old_bars = partition.bars_frame(pq.ParquetFile(folder / partition.BARS).read(use_threads=False))
         provenance = pq.ParquetFile(folder / partition.PROVENANCE).read(use_threads=False)
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
-    same = old_bars.merge(bars, how="inner")["ts"]
+    same = old_bars.merge(partition.bars_frame(bars), how="inner")["ts"]
     return provenance.filter(pa.array(provenance["ts"].to_pandas().isin(same)))
 
 

@@ -16,12 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.market.bars import CANONICAL_COLUMNS, PRICE_COLUMNS, epoch_seconds
+from core.market.bars import CANONICAL_COLUMNS, PRICE_COLUMNS
 from core.quality.cleaning import Finding, MonthCounts
 
 BARS: Final = "bars.parquet"
@@ -78,20 +77,20 @@ class Provenance:
     price_side: str
 
 
-def content_hash(bars: pd.DataFrame) -> str:
-    """Hex SHA-256 of canonical bars: every value in column order, whatever file or library carries them."""
+def content_hash(bars: pa.Table) -> str:
+    """Hex SHA-256 of canonical bars (BARS_SCHEMA): every value in column order, whatever file carries them."""
     digest = hashlib.sha256()
     for name in CANONICAL_COLUMNS:
-        column = bars[name]
+        column = bars[name].combine_chunks()
         digest.update(f"{name}\n".encode())
-        if name == "ts":
-            digest.update(column.to_numpy(dtype="datetime64[us]").astype("<i8").tobytes())
-        elif name == "quality_flag":
-            digest.update("\n".join(column).encode())
+        if name == "quality_flag":
+            digest.update("\n".join(column.to_pylist()).encode())
         elif name in {"filled", "spike_flag"}:
-            digest.update(column.to_numpy(dtype=np.uint8).tobytes())
+            digest.update(column.cast(pa.uint8()).to_numpy().tobytes())
+        elif name == "ts":
+            digest.update(column.cast(pa.int64()).to_numpy().astype("<i8").tobytes())
         else:
-            digest.update(column.to_numpy(dtype="<f8").tobytes())
+            digest.update(column.to_numpy().astype("<f8").tobytes())
     return digest.hexdigest()
 
 
@@ -106,11 +105,11 @@ def bars_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def provenance_table(bars: pd.DataFrame, provenance: Provenance, known: pa.Table | None) -> pa.Table:
+def provenance_table(bars: pa.Table, provenance: Provenance, known: pa.Table | None) -> pa.Table:
     """Provenance of each bar: what `known` says of it (by ts), else this import."""
     frame = pd.DataFrame(
         {
-            "ts": bars["ts"],
+            "ts": bars["ts"].to_pandas(),
             "source": provenance.source,
             "fetched_at": pd.Timestamp(provenance.fetched_at),
             "ingest_run_id": provenance.ingest_run_id,
@@ -131,18 +130,19 @@ def parquet_bytes(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def meta(key: PartitionKey, bars: pd.DataFrame, counts: MonthCounts) -> dict[str, Any]:
+def meta(key: PartitionKey, bars: pa.Table, counts: MonthCounts) -> dict[str, Any]:
     """Content of `__meta.json`."""
     year, month = key.month.split("-")
-    ts = epoch_seconds(bars["ts"])
+    ts = bars["ts"].cast(pa.int64())
+    first, last = (ts[at].as_py() // 1_000_000 for at in (0, -1))
     return {
         "format": FORMAT,
         "timeframe": key.timeframe,
         "symbol": key.symbol,
         "year": int(year),
         "month": int(month),
-        "first_ts": iso(int(ts[0])),
-        "last_ts": iso(int(ts[-1])),
+        "first_ts": iso(first),
+        "last_ts": iso(last),
         "data_hash": content_hash(bars),
         "counts": asdict(counts),
     }
