@@ -1,0 +1,1 @@
+"""Guesses about symbols never seen before, from their names and bars."""
