@@ -37,6 +37,7 @@ class AdoptionLimits(ConfigModel):
     psr_min: Share
     sharpe_ratio_to_deployed_min: PositiveFloat
     max_drawdown_above_deployed: Share
+    comparison_days_min: PositiveInt
 
 
 class BacktestPolicy(ConfigModel):

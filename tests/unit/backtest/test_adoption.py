@@ -16,6 +16,7 @@ LIMITS = AdoptionLimits(
     psr_min=0.95,
     sharpe_ratio_to_deployed_min=0.95,
     max_drawdown_above_deployed=0.03,
+    comparison_days_min=120,
 )
 GOOD = Summary(
     n_trades=300,
