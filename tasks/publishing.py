@@ -1,0 +1,164 @@
+"""What publish reads from a run, and the bundle and registry facts it makes of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from core.config.settings import Settings
+from core.errors import BlockedError, InputError
+from core.stores.bundle_store import CONTENT, PARAMS
+from core.stores.files import read_json
+from core.stores.registry import ModelFacts
+from core.stores.run_folder import RunFolder, RunIdentity
+
+PUBLISHER: Final = "core_publish_flow"
+VERDICT_NUMBERS: Final = (
+    "theta1",
+    "theta2",
+    "sharpe",
+    "max_drawdown",
+    "trades_per_year",
+    "annual_return",
+    "psr",
+    "n_trades",
+    "n_pairs",
+    "n_bars",
+)
+STATUSES: Final = ("approved", "rejected")
+
+
+@dataclass(frozen=True)
+class JudgedRun:
+    """A run whose verdict is complete."""
+
+    identity: RunIdentity
+    verdict: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+    @property
+    def approved(self) -> bool:
+        return bool(self.verdict["status"] == "approved")
+
+    @property
+    def notes(self) -> str:
+        """The registry's notes on the verdict: its status and every reason, a line each."""
+        return "\n".join([f"{self.verdict['status']}:", *self.verdict["reasons"]])
+
+    @property
+    def replaces(self) -> str | None:
+        """The version the model was judged against."""
+        return self.identity.previous.model_version if self.identity.previous is not None else None
+
+
+def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
+    """The checklist before anything is published (SPEC REG-2, TRN-2).
+
+    Raises:
+        InputError: the run or its verdict is missing, or belongs to another version.
+        BlockedError: a number the verdict or the metrics need is missing.
+    """
+    identity, verdict, metrics = run.read_identity(), read_json(run.verdict), read_json(run.metrics)
+    for path, found in ((run.identity, identity.model_version), (run.verdict, verdict.get("model_version"))):
+        if found != model_version:
+            raise InputError(
+                "PUBLISH_RUN_MISMATCH",
+                f"the run is of version {found}, not {model_version}",
+                where=str(path),
+                remedy="pass the run id and model version the catalog task printed",
+            )
+    if verdict.get("status") not in STATUSES or not verdict.get("reasons"):
+        raise BlockedError(
+            "PUBLISH_VERDICT_INCOMPLETE",
+            f"the verdict needs a status ({' or '.join(STATUSES)}) and its reasons",
+            where=str(run.verdict),
+            remedy="run the theta task again",
+        )
+    absent = [f"{run.verdict.name}: {name}" for name in VERDICT_NUMBERS if not _is_number(verdict.get(name))]
+    absent += [f"{run.metrics.name}: {path}" for path in _unfilled(metrics)]
+    if absent:
+        raise BlockedError(
+            "PUBLISH_METRIC_MISSING",
+            f"numbers are missing or not finite: {', '.join(absent)}",
+            where=str(run.path),
+            remedy="run the tasks that write them again; a model without them is not judged",
+        )
+    return JudgedRun(identity, verdict, metrics)
+
+
+def registry_facts(judged: JudgedRun) -> ModelFacts:
+    """The registry's row; paths are relative to models_root."""
+    identity, verdict = judged.identity, judged.verdict
+    version = identity.model_version
+    return ModelFacts(
+        model_version=version,
+        created_by=PUBLISHER,
+        dataset_index_path=f"{version}/dataset_index.parquet",
+        feature_schema_path=f"{version}/feature_schema.json",
+        model_ai1_path=f"{version}/model_ai1.pkl",
+        model_ai2_path=f"{version}/model_ai2.pkl",
+        model_ai3_path=f"{version}/model_ai3.pkl",
+        params_yaml_path=f"{version}/{PARAMS}",
+        metrics_json={"training": judged.metrics, "verdict": verdict},
+        theta1=float(verdict["theta1"]),
+        theta2=float(verdict["theta2"]),
+        code_hash=identity.code_hash,
+        data_hash=identity.data_hash,
+        seed=identity.seed,
+    )
+
+
+def bundle_content(run: RunFolder, judged: JudgedRun, settings: Settings) -> dict[str, Path | bytes]:
+    """The bundle's files: those of the run, and params.yaml."""
+    sources: dict[str, Path | bytes] = {
+        "dataset_index.parquet": run.dataset_index,
+        "dataset_index_filtered.json": run.dataset_index_filtered,
+        "metrics.json": run.metrics,
+        "oos_predictions.parquet": run.oos_predictions,
+        PARAMS: params_yaml(judged, settings),
+    }
+    return {name: sources.get(name, run.model / name) for name in CONTENT}
+
+
+def params_yaml(judged: JudgedRun, settings: Settings) -> bytes:
+    """params.yaml: θ1, θ2, M and everything else the decision of this version rests on (SPEC TRN-3)."""
+    identity, policy = judged.identity, settings.core_policy
+    content = {
+        "model_version": identity.model_version,
+        "as_of": identity.as_of,
+        "timeframe": identity.timeframe,
+        "theta1": float(judged.verdict["theta1"]),
+        "theta2": float(judged.verdict["theta2"]),
+        "horizon_bars": policy.label.ai1.horizon_bars,
+        "label": policy.label.model_dump(mode="json"),
+        "decision": policy.decision.model_dump(mode="json"),
+        "position_scale": policy.position_scale.model_dump(mode="json"),
+        "feature_windows": policy.feature_windows.model_dump(mode="json"),
+        "pairs": [pair.model_dump(mode="json") for pair in settings.universe.pairs],
+        "data_hash": identity.data_hash,
+        "code_hash": identity.code_hash,
+        "config_hash": identity.config_hash,
+        "seed": identity.seed,
+    }
+    return yaml.safe_dump(content, sort_keys=False, allow_unicode=True).encode()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _unfilled(content: object, path: str = "") -> Iterator[str]:
+    """Where a JSON value has a null, which is how a number that is not finite is written."""
+    if content is None:
+        yield path
+    elif isinstance(content, Mapping):
+        for name, value in content.items():
+            yield from _unfilled(value, f"{path}.{name}" if path else str(name))
+    elif isinstance(content, list):
+        for number, value in enumerate(content):
+            yield from _unfilled(value, f"{path}[{number}]")

@@ -1,0 +1,283 @@
+"""A judged run becomes a registered, signed, distributed and announced model, once, whatever happens in between."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+import yaml
+
+from core.config.environment_variables import EnvironmentVariables
+from core.errors import BlockedError, CoreError, InputError, TransientError
+from core.stores.audit import Audit
+from core.stores.bundle_store import open_bundle
+from core.stores.files import read_json
+from core.stores.registry import Registry
+from core.stores.signing import SigningKeys
+from core.stores.tables import ModelStatus, RunStatus
+from tasks.context import TaskContext
+from tasks.publish import publish_model, rehearse
+from tests.integration.publish.judged_runs import judged_run, make_context, version_of
+
+
+@pytest.fixture
+def context(tmp_path: Path, registry_url: str, redis_url: str) -> TaskContext:
+    return make_context(tmp_path, registry_url, redis_url)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[Any]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+def _names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if path.name != ".lock"} if folder.is_dir() else set()
+
+
+def _status(context: TaskContext, version: str) -> str:
+    entry = Registry(context.variables.postgres_url).find(version)
+    return entry.status.value if entry else "unknown"
+
+
+def _public_key(context: TaskContext) -> Path:
+    return SigningKeys.below(context.roots.archive, context.settings.environment.signing).public_key
+
+
+def _assert_deployed_once(context: TaskContext, client: Any, version: str) -> None:
+    assert _status(context, version) == "deployed"
+    for root in (context.roots.models, context.roots.shared):
+        assert _names(root) == {version}
+        assert open_bundle(root / version, _public_key(context)).params["theta1"] == 0.71
+    assert [entry["model_version"] for _, entry in client.xrange("core:models:notices")] == [version]
+    assert client.hget("core:models:deployed", "bundle") == version
+    audit = Audit(context.variables.postgres_url)
+    assert [change.event for change in audit.changes(version)] == ["MODEL_APPLIED"]
+    assert [run.status for run in audit.runs(10)] == [RunStatus.SUCCEEDED]
+    assert read_json(context.run(version).publish_result)["status"] == "deployed"
+
+
+def test_an_approved_model_is_deployed(context: TaskContext, client: Any) -> None:
+    version = judged_run(context, 1)
+    result = publish_model(context, version, version)
+    assert result.outputs["status"] == "deployed"
+    assert result.metrics["sharpe"] == 1.6
+    _assert_deployed_once(context, client, version)
+    params = yaml.safe_load((context.roots.models / version / "params.yaml").read_bytes())
+    assert (params["theta2"], params["horizon_bars"], params["seed"]) == (0.31, 48, 7)
+    entry = Registry(context.variables.postgres_url).find(version)
+    assert entry is not None
+    assert entry.notes == "approved:\nSharpe 1.60 on the adoption window: above 1.20"
+    assert entry.facts.metrics_json["verdict"]["psr"] == 0.98
+    assert (context.roots.models / entry.facts.model_ai3_path).is_file()
+
+
+def test_publishing_twice_is_publishing_once(context: TaskContext, client: Any) -> None:
+    version = judged_run(context, 1)
+    first = publish_model(context, version, version)
+    assert publish_model(context, version, version) == first
+    _assert_deployed_once(context, client, version)
+
+
+def test_a_rejected_model_is_kept_with_its_reasons_but_never_distributed(context: TaskContext, client: Any) -> None:
+    version = judged_run(context, 1, status="rejected", reasons=["Sharpe 0.20: must be above 1.20"])
+    assert publish_model(context, version, version).outputs["status"] == "rejected"
+    assert _names(context.roots.models) == {version}
+    assert _names(context.roots.shared) == set()
+    assert Registry(context.variables.postgres_url).deployed() is None
+    assert client.keys("core:models:*") == []
+    (run,) = Audit(context.variables.postgres_url).runs(10)
+    assert (run.status, run.reason) == (RunStatus.REJECTED, "rejected:\nSharpe 0.20: must be above 1.20")
+
+
+def test_a_successor_replaces_the_deployed_model_and_an_old_publish_does_not_undo_it(
+    context: TaskContext, client: Any
+) -> None:
+    first = judged_run(context, 1)
+    publish_model(context, first, first)
+    second = judged_run(context, 2, previous=first)
+    publish_model(context, second, second)
+    assert (_status(context, first), _status(context, second)) == ("approved", "deployed")
+    again = publish_model(context, first, first)
+    assert again.outputs["status"] == "approved"
+    assert "another model has been deployed since" in again.outputs["reasons"]
+    assert _status(context, second) == "deployed"
+    assert client.hget("core:models:deployed", "model_version") == second
+    assert client.xlen("core:models:notices") == 2
+
+
+def test_a_verdict_against_a_model_no_longer_deployed_blocks_before_anything_is_written(context: TaskContext) -> None:
+    first = judged_run(context, 1)
+    publish_model(context, first, first)
+    late = judged_run(context, 2)
+    with pytest.raises(BlockedError, match="REGISTRY_DEPLOYED_MOVED"):
+        publish_model(context, late, late)
+    assert _status(context, late) == "unknown"
+    assert _names(context.roots.models) == {first}
+
+
+@pytest.mark.parametrize("name", ["sharpe", "psr", "theta1", "n_bars"])
+def test_a_missing_number_blocks(context: TaskContext, name: str) -> None:
+    absent: dict[str, Any] = {name: None}
+    version = judged_run(context, 1, **absent)
+    with pytest.raises(BlockedError, match=rf"PUBLISH_METRIC_MISSING.*verdict\.json: {name}"):
+        publish_model(context, version, version)
+    assert _status(context, version) == "unknown"
+
+
+def test_a_verdict_without_reasons_blocks(context: TaskContext) -> None:
+    version = judged_run(context, 1, reasons=[])
+    with pytest.raises(BlockedError, match="PUBLISH_VERDICT_INCOMPLETE"):
+        publish_model(context, version, version)
+
+
+def test_a_run_of_another_version_is_refused(context: TaskContext) -> None:
+    version = judged_run(context, 1)
+    with pytest.raises(InputError, match="PUBLISH_RUN_MISMATCH"):
+        publish_model(context, version, version_of(2))
+    with pytest.raises(InputError, match=r"run\.json"):
+        publish_model(context, version_of(3), version_of(3))
+
+
+def test_a_missing_artifact_leaves_no_bundle_and_no_candidate(context: TaskContext) -> None:
+    version = judged_run(context, 1)
+    (context.run(version).model / "model_ai2.pkl").unlink()
+    with pytest.raises(InputError, match=r"BUNDLE_SOURCE_MISSING.*model_ai2\.pkl"):
+        publish_model(context, version, version)
+    assert _status(context, version) == "draft"
+    assert _names(context.roots.models) == set()
+
+
+def test_a_rehearsal_writes_nothing(context: TaskContext, client: Any) -> None:
+    version = judged_run(context, 1)
+    assert rehearse(context, version, version).outputs["status"] == "would be deployed"
+    assert _status(context, version) == "unknown"
+    assert not context.roots.models.exists()
+    assert client.keys() == []
+    (context.run(version).model / "feature_schema.json").unlink()
+    with pytest.raises(InputError, match="BUNDLE_SOURCE_MISSING"):
+        rehearse(context, version, version)
+
+
+def test_old_versions_are_pruned_but_not_what_is_deployed(context: TaskContext) -> None:
+    policy = context.settings.retrain_policy.model_copy(update={"versions_kept": 5})
+    context = replace(context, settings=context.settings.model_copy(update={"retrain_policy": policy}))
+    first = judged_run(context, 1)
+    publish_model(context, first, first)
+    for number in range(2, 9):
+        version = judged_run(context, number, status="rejected")
+        result = publish_model(context, version, version)
+    assert result.outputs["pruned"] == [version_of(3)]
+    assert _names(context.roots.models) == {first, *(version_of(number) for number in range(4, 9))}
+    assert _names(context.roots.shared) == {first}
+    assert _status(context, version_of(2)) == "rejected"
+    changes = Audit(context.variables.postgres_url).changes(version_of(2))
+    assert [change.event for change in changes] == ["MODEL_PRUNED"]
+
+
+def _with(context: TaskContext, **urls: str) -> TaskContext:
+    variables = context.variables
+    values = {"postgres_url": variables.postgres_url, "redis_url": variables.redis_url, **urls}
+    return replace(context, variables=EnvironmentVariables("dev", "INFO", others=variables.others, **values))
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ({"postgres_url": "postgresql://127.0.0.1:1/core"}, "DATABASE_SERVER_UNREACHABLE"),
+        ({"redis_url": "redis://127.0.0.1:1/0"}, "BUS_SERVER_UNREACHABLE"),
+    ],
+)
+def test_a_server_out_of_reach_may_be_tried_again(context: TaskContext, address: dict[str, str], code: str) -> None:
+    version = judged_run(context, 1)
+    with pytest.raises(TransientError, match=code):
+        publish_model(_with(context, **address), version, version)
+    assert _names(context.roots.models) == set()
+    assert publish_model(context, version, version).outputs["status"] == "deployed"
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+import core.stores.bundle_store, core.stores.shared_storage, tasks.publish
+from core.stores.audit import Audit
+from core.stores.bus import Bus
+from core.stores.registry import Registry
+from tests.integration.publish.judged_runs import make_context
+archive, postgres_url, redis_url, version, place = sys.argv[1:]
+context = make_context(Path(archive), postgres_url, redis_url)
+die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+holder, name = place.rsplit(".", 1)
+setattr(eval(holder), name, die)
+tasks.publish.publish_model(context, version, version)
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "tasks.publish.assemble",
+        "core.stores.bundle_store.sign_folder",
+        "core.stores.bundle_store.settle",
+        "Registry.register_candidate",
+        "Registry.record_verdict",
+        "tasks.publish.distribute",
+        "core.stores.shared_storage.settle",
+        "Registry.deploy",
+        "Bus.announce_model",
+        "Audit.record_run",
+        "tasks.publish.write_json",
+    ],
+)
+def test_killed_anywhere_and_run_again_it_ends_the_same(context: TaskContext, client: Any, place: str) -> None:
+    version = judged_run(context, 1)
+    variables = context.variables
+    words = [str(context.roots.archive), variables.postgres_url, variables.redis_url, version, place]
+    killed = subprocess.run([sys.executable, "-c", _KILLED, *words], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not context.run(version).publish_result.exists()
+    publish_model(context, version, version)
+    _assert_deployed_once(context, client, version)
+
+
+def test_two_publishes_of_one_run_at_once_are_one(context: TaskContext, client: Any) -> None:
+    version = judged_run(context, 1)
+    ends = _at_once(context, version, version)
+    assert ends == ["deployed", "deployed"]
+    _assert_deployed_once(context, client, version)
+
+
+def test_of_two_runs_judged_against_the_same_model_one_is_deployed(context: TaskContext, client: Any) -> None:
+    versions = judged_run(context, 1), judged_run(context, 2)
+    ends = _at_once(context, *versions)
+    assert sorted(ends) == ["REGISTRY_DEPLOYED_MOVED", "deployed"]
+    statuses = sorted(_status(context, version) for version in versions)
+    assert statuses == [ModelStatus.DEPLOYED.value, "unknown"]
+    assert client.xlen("core:models:notices") == 1
+
+
+def _at_once(context: TaskContext, *versions: str) -> list[str]:
+    ends: list[str] = []
+    start = threading.Barrier(len(versions))
+
+    def publish(version: str) -> None:
+        start.wait()
+        try:
+            ends.append(str(publish_model(context, version, version).outputs["status"]))
+        except CoreError as error:
+            ends.append(error.code)
+
+    threads = [threading.Thread(target=publish, args=(version,)) for version in versions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ends
