@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -83,17 +84,17 @@ def guess_tick_size(prices: Floats) -> float:
 
 
 def _currencies(symbol: str) -> tuple[str, str, tuple[str, ...]]:
-    letters = "".join(character for character in symbol if character.isalpha())
+    """(base, quote, doubts); a name such as EURUSD.A or ABC_EURUSD is read by the part that is a currency pair."""
+    parts = ["".join(filter(str.isalpha, part)) for part in re.split(r"[._]", symbol)]
+    for letters in parts:
+        if letters[-3:] in _FIAT and (letters[-6:-3] in _FIAT or letters[-6:-3] in _METAL_OUNCES):
+            return letters[-6:-3], letters[-3:], ()
+    letters = parts[0]
     for coin in _DOLLAR_COINS:
         if letters.endswith(coin) and len(letters) > len(coin):
             return _code(letters[: -len(coin)]), "USD", (f"{coin} is taken as USD",)
-    head, tail = letters[-6:-3], letters[-3:]
-    if len(letters) >= 6 and tail in _FIAT and (head in _FIAT or head in _METAL_OUNCES):
-        return head, tail, ()
-    if len(letters) >= 6 and tail in _FIAT:
-        return _code(letters[:-3]), tail, ("base and quote are read from the name",)
-    if len(letters) == 6:
-        return letters[:3], tail, ("base and quote are read from the name",)
+    if len(letters) >= 6 and (letters[-3:] in _FIAT or len(letters) == 6):
+        return _code(letters[:-3]), letters[-3:], ("base and quote are read from the name",)
     return _code(letters), "USD", ("the name shows no quote currency: USD is assumed",)
 
 

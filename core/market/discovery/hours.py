@@ -68,7 +68,9 @@ def guess_week(ts: Ints, timeframe_seconds: int) -> Calendar:
 
 
 def guess_closures(calendar: Calendar, timeframe_seconds: int, stamps: Sequence[Ints]) -> tuple[Closure, ...]:
-    """One-off closures: runs of bars that at least 60 % of the calendar's symbols lack in holes of more than 2 bars.
+    """One-off closures: runs of bars that at least 60 % of the calendar's symbols lack.
+
+    Only holes of more than 2 bars, or at a session's edge, count: shorter ones inside a session can be filled.
 
     `stamps` holds each symbol's bar opens (epoch seconds UTC, sorted); one outside its history does not count.
     """
@@ -79,8 +81,9 @@ def guess_closures(calendar: Calendar, timeframe_seconds: int, stamps: Sequence[
         covering += (opens >= ts[0]) & (opens <= ts[-1])
         bars = expected_bars(calendar, timeframe_seconds, int(ts[0]), int(ts[-1]) + timeframe_seconds)
         for hole in find_holes(bars, ts, calendar.edge_tolerance_bars):
-            if hole.bars > _FILLABLE_BARS:
-                start = int(np.searchsorted(opens, hole.first))
+            start, own = int(np.searchsorted(opens, hole.first)), int(np.searchsorted(bars.opens, hole.first))
+            at_edge = bars.since_open[own] == 0 or bars.until_close[own + hole.bars - 1] == 0
+            if hole.bars > _FILLABLE_BARS or at_edge:
                 lacking[start : start + hole.bars] += 1
     closed = opens[(lacking > 0) & (lacking >= _SHARED_BY * covering)]
     runs = np.split(closed, np.flatnonzero(np.diff(closed) != timeframe_seconds) + 1)
@@ -105,7 +108,7 @@ def _local(ts: Ints, zone: str) -> pd.DatetimeIndex:
 
 def _week_minutes(ts: Ints, zone: str) -> Ints:
     local = _local(ts, zone)
-    return np.asarray(local.weekday * 1440 + local.hour * 60 + local.minute, dtype=np.int64)
+    return np.asarray(local.day_of_week * 1440 + local.hour * 60 + local.minute, dtype=np.int64)
 
 
 def _steadiness(opens: Ints, closes: Ints, zone: str) -> float:
