@@ -35,13 +35,13 @@ def test_worse_numbers_never_raise_the_objective(annual: float, drawdown: float,
     assert objective(annual, drawdown, max(0.0, trades - 10), fp) <= value + 1e-12
 
 
-def search_data(seed: int = 0, *, days: int = 120) -> SearchData:
+def search_data(seed: int = 0, *, days: int = 120, pair_ids: tuple[str, str] = ("A-B", "C-D")) -> SearchData:
     """Two pairs whose probability tells good starts from bad ones."""
     rng = np.random.default_rng(seed)
     parts: list[Candidates] = []
     markets = []
     n = 24 * days
-    for name in ("A-B", "C-D"):
+    for name in pair_ids:
         spread = np.zeros(n)
         for i in range(1, n):
             spread[i] = 0.95 * spread[i - 1] + rng.normal(0.0, 0.31)

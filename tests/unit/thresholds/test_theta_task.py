@@ -1,0 +1,174 @@
+"""The θ task on a run whose backtest has been written by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+import pytest
+
+from core.config.environment_variables import read_variables
+from core.config.loader import load_settings
+from core.config.settings import Settings
+from core.errors import InputError
+from core.stores.roots import StorageRoots
+from core.stores.run_folder import PreviousModel, RunFolder, RunIdentity
+from core.telemetry.logs import configure_logs
+from core.telemetry.progress import LoggedProgress
+from core.thresholds.objective import SearchData
+from tasks.context import TaskContext
+from tasks.replay_record import ReplayRecord, write_candidates, write_deployed, write_record
+from tasks.theta import theta_run
+from tests.unit.thresholds.test_search import search_data
+
+CONFIGS = Path(__file__).parents[3] / "configs"
+VERSION = "20240601_0000_0a1b2c3d"
+VARIABLES = {
+    "POSTGRES_URL": "postgresql://localhost/none",
+    "REDIS_URL": "redis://localhost:1/0",
+    "SERVICE_ENV": "dev",
+    "LOG_LEVEL": "WARNING",
+    "TZ": "UTC",
+}
+
+
+@pytest.fixture(scope="module")
+def settings() -> Settings:
+    return load_settings(CONFIGS, "dev")
+
+
+@pytest.fixture(scope="module")
+def data(settings: Settings) -> SearchData:
+    pairs = [pair.id for pair in settings.universe.pairs[:2]]
+    return search_data(days=300, pair_ids=(pairs[0], pairs[1]))
+
+
+def context_of(folder: Path, settings: Settings) -> TaskContext:
+    variables = read_variables({**VARIABLES, "ARCHIVE_PATH": str(folder)}, settings.environment)
+    log = configure_logs("WARNING", task="theta", trace_id="test")
+    return TaskContext(
+        settings=settings,
+        variables=variables,
+        roots=StorageRoots.below(folder, settings.ml_core_storage),
+        log=log,
+        progress=LoggedProgress(log),
+        trace_id="test",
+        config_root=CONFIGS,
+    )
+
+
+def write_run(run: RunFolder, data: SearchData, previous: PreviousModel | None, **changes: Any) -> None:
+    start, end = data.window.start, data.window.end
+    record = ReplayRecord(
+        theta_start=start,
+        adoption_start=start + (end - start) // 2,
+        adoption_end=end,
+        n_pairs=2,
+        n_bars=14_400,
+        feature_schema_hash="f" * 64,
+        deployed_from=None,
+        deployed_until=None,
+        deployed_note="no model is deployed, so there is none to compare with",
+    )
+    run.write_identity(
+        RunIdentity(
+            run_id=VERSION,
+            model_version=VERSION,
+            as_of="2024-06-01T00:00:00+00:00",
+            timeframe="1h",
+            data_hash="d" * 64,
+            code_hash="c" * 40,
+            config_hash="e" * 64,
+            seed=5,
+            previous=previous,
+        )
+    )
+    write_candidates(run, data.candidates, data.marks)
+    write_record(run, replace(record, **changes))
+
+
+def verdict_of(folder: Path, settings: Settings) -> dict[str, Any]:
+    context = context_of(folder, settings)
+    result = theta_run(context, VERSION, VERSION)
+    content: dict[str, Any] = orjson.loads(context.run(VERSION).verdict.read_bytes())
+    assert result.status == "done"
+    assert result.outputs["status"] == content["status"]
+    return content
+
+
+def all_finite(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(all_finite(each) for each in value.values())
+    if isinstance(value, list):
+        return all(all_finite(each) for each in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def test_the_verdict_holds_every_number_behind_it(tmp_path: Path, settings: Settings, data: SearchData) -> None:
+    run = context_of(tmp_path, settings).run(VERSION)
+    write_run(run, data, None)
+    verdict = verdict_of(tmp_path, settings)
+    assert verdict["status"] in {"approved", "rejected"}
+    assert verdict["reasons"]
+    assert all_finite(verdict)
+    assert {"sharpe", "max_drawdown", "trades_per_year", "annual_return", "psr", "n_trades"} <= set(verdict)
+    assert (verdict["n_pairs"], verdict["n_bars"], verdict["previous"]) == (2, 14_400, None)
+    summary = pd.read_parquet(run.theta / "bt_summary.parquet").set_index("scope")
+    assert set(summary.index) == {"adoption", "all_out_of_sample", "theta_search"}
+    assert summary.loc["adoption", "sharpe"] == verdict["sharpe"]
+    assert summary.loc["all_out_of_sample", "psr"] == verdict["psr"]
+    assert (summary["theta1"] == verdict["theta1"]).all()
+    trades = pd.read_parquet(run.theta / "bt_trades.parquet")
+    adoption = trades[trades["scope"] == "adoption"]
+    assert len(adoption) == verdict["n_trades"] > 0
+    assert adoption["timestamp_decision"].min() >= pd.Timestamp(verdict["window"]["start"])
+    searched = orjson.loads((run.theta / "theta.json").read_bytes())
+    assert len(pd.read_parquet(run.theta / "trials.parquet")) == searched["n_trials"]
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path, settings: Settings, data: SearchData) -> None:
+    files = ("verdict.json", "theta.json", "trials.parquet", "bt_summary.parquet", "bt_trades.parquet")
+    contents = []
+    for name in ("one", "two"):
+        run = context_of(tmp_path / name, settings).run(VERSION)
+        write_run(run, data, None)
+        verdict_of(tmp_path / name, settings)
+        contents.append([(run.theta / file).read_bytes() for file in files])
+    assert contents[0] == contents[1]
+
+
+def test_a_deployed_model_is_compared_on_the_days_both_predicted(
+    tmp_path: Path, settings: Settings, data: SearchData
+) -> None:
+    previous = PreviousModel("20240501_0000_deadbeef", 0.65, 0.35)
+    run = context_of(tmp_path, settings).run(VERSION)
+    half = data.window.start + (data.window.end - data.window.start) // 2
+    write_run(run, data, previous, deployed_from=half, deployed_until=data.window.end - 30 * 86_400)
+    # the deployed model's trades gain 500 USD more a lot, from the first mark on
+    found = data.candidates
+    better = replace(found, move_a=found.move_a + 500.0, mark_a=found.mark_a + 500.0)
+    write_deployed(run, better, data.marks)
+    verdict = verdict_of(tmp_path, settings)
+    assert verdict["status"] == "rejected"
+    assert any("20240501_0000_deadbeef" in reason for reason in verdict["reasons"])
+    assert verdict["comparison"]["deployed"]["sharpe"] > verdict["comparison"]["challenger"]["sharpe"]
+    assert verdict["previous"]["theta1"] == 0.65
+    assert abs(verdict["theta1"] - 0.65) <= settings.core_policy.theta_search.step_max + 1e-12
+
+
+def test_an_unfinished_backtest_or_another_version_is_refused(
+    tmp_path: Path, settings: Settings, data: SearchData
+) -> None:
+    context = context_of(tmp_path, settings)
+    run = context.run(VERSION)
+    write_run(run, data, None)
+    with pytest.raises(InputError, match="RUN_INPUT_VERSION"):
+        theta_run(context, VERSION, "20240601_0000_ffffffff")
+    (run.backtest / "replay.json").unlink()
+    with pytest.raises(InputError, match=r"replay\.json"):
+        theta_run(context, VERSION, VERSION)
+    assert not run.verdict.exists()
