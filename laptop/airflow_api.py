@@ -44,9 +44,10 @@ class AirflowApi:
     def __exit__(self, *ended: object) -> None:
         self._client.close()
 
-    def healthy(self) -> bool:
-        """Whether the API answers and scheduler and DAG processor beat."""
+    def healthy(self, execution: str) -> bool:
+        """Whether this API and the execution API (its health address) answer, and scheduler and DAG processor beat."""
         try:
+            self._client.get(execution).raise_for_status()  # its first answer builds the API, which takes seconds
             health = self._client.get("/api/v2/monitor/health", timeout=2.0).raise_for_status().json()
         except (httpx.HTTPError, ValueError):
             return False

@@ -38,7 +38,9 @@ def task_environment(state: StateFolder, config_root: Path, postgres_url: str, r
     }
 
 
-def airflow_environment(tasks: Mapping[str, str], state: StateFolder, database_url: str, port: int) -> dict[str, str]:
+def airflow_environment(
+    tasks: Mapping[str, str], state: StateFolder, database_url: str, port: int, execution_port: int
+) -> dict[str, str]:
     """What Airflow needs: LocalExecutor on PostgreSQL, one user, no example, no telemetry, quick scheduling."""
     secrets = state.secrets()
     address = f"http://127.0.0.1:{port}"
@@ -54,13 +56,13 @@ def airflow_environment(tasks: Mapping[str, str], state: StateFolder, database_u
     ]
     options = {
         "CORE__EXECUTOR": "LocalExecutor",
-        "CORE__PARALLELISM": "2",
+        "CORE__PARALLELISM": "4",
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "CORE__AUTH_MANAGER": "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager",
         "CORE__SIMPLE_AUTH_MANAGER_USERS": f"{AIRFLOW_USER}:admin",
         "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-        "CORE__EXECUTION_API_SERVER_URL": f"{address}/execution/",
+        "CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{execution_port}/execution/",
         "CORE__FERNET_KEY": "",  # no connection or variable of Airflow's is used, so there is nothing to encrypt
         "DATABASE__SQL_ALCHEMY_CONN": database_url.replace("postgresql://", "postgresql+psycopg2://", 1),
         "API__HOST": "127.0.0.1",
@@ -78,6 +80,7 @@ def airflow_environment(tasks: Mapping[str, str], state: StateFolder, database_u
         "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.3",
         "SCHEDULER__ENABLE_HEALTH_CHECK": "False",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
+        "WORKERS__MIN_HEARTBEAT_INTERVAL": "1",  # also how late a worker notices that its task has ended
         "USAGE_DATA_COLLECTION__ENABLED": "False",
         "LOGGING__BASE_LOG_FOLDER": str(state.airflow / "logs"),
         "LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(state.airflow / "logs" / "dag_processor"),

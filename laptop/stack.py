@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import socket
 import subprocess
@@ -43,6 +44,7 @@ class Stack:
         self._started = datetime.datetime.now(datetime.UTC)
         self.environment: Mapping[str, str] = {}
         self.address = ""
+        self._execution = ""
         self.password = state.secrets().airflow_password
 
     def __enter__(self) -> Self:
@@ -67,13 +69,14 @@ class Stack:
         core_url = self._postgres.create_database("core")
         airflow_url = self._postgres.create_database("airflow")
         self.environment = task_environment(self._state, self._config_root, core_url, redis_url)
-        port = free_port()
+        port, execution_port = free_ports(2)
+        self._execution = f"http://127.0.0.1:{execution_port}/execution/health"
         self.address = f"http://127.0.0.1:{port}"
-        airflow = airflow_environment(self.environment, self._state, airflow_url, port)
+        airflow = airflow_environment(self.environment, self._state, airflow_url, port, execution_port)
         self._started = datetime.datetime.now(datetime.UTC)
         with self._airflow_log.open("ab") as log:
-            self._airflow = subprocess.Popen(
-                [sys.executable, "-m", "laptop.airflow_server"],
+            self._airflow = subprocess.Popen(  # noqa: S603 - our own command
+                [sys.executable, "-m", "laptop.airflow_server", str(execution_port)],
                 cwd=self._state.airflow,
                 env=airflow,
                 stdin=subprocess.DEVNULL,
@@ -100,10 +103,10 @@ class Stack:
         """
         api = AirflowApi(self.address, AIRFLOW_USER, self.password)
         deadline = time.monotonic() + START_SECONDS
-        while not (api.healthy() and api.parsed_since(list(FLOWS), self._started)):
+        while not (api.healthy(self._execution) and api.parsed_since(list(FLOWS), self._started)):
             self.check()
             if time.monotonic() > deadline:
-                errors = "\n".join(api.import_errors()) if api.healthy() else ""
+                errors = "\n".join(api.import_errors()) if api.healthy(self._execution) else ""
                 raise self._airflow_failure(f"was not ready in {START_SECONDS:.0f} s\n{errors}".strip())
             time.sleep(_POLL_SECONDS)
         for flow in FLOWS:
@@ -173,11 +176,13 @@ def stop_stack(state: StateFolder) -> int:
     return ended
 
 
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> list[int]:
+    """Ports nobody listens on, all different."""
+    with contextlib.ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def tail(log: Path) -> str:
