@@ -101,7 +101,7 @@ def _validate(gate_name: str, suite: Suite, frame: pd.DataFrame, context_root: P
             result_format="SUMMARY",
         )
     )
-    outcome = checkpoint.run(batch_parameters={"dataframe": frame})
+    outcome = checkpoint.run(batch_parameters={"dataframe": frame}, run_id=gx.RunIdentifier(run_name=gate_name))
     return [result for each in outcome.run_results.values() for result in each.results]
 
 
