@@ -78,6 +78,7 @@ def pair_market(
     usd_age_b: Sequence[int] | None = None,
     beta: float = 1.0,
     filled: Sequence[int] | None = None,
+    segments: Sequence[int] | None = None,
     symbols: tuple[Symbol, Symbol] | None = None,
     terms: tuple[Costs, Costs] | None = None,
 ) -> PairMarket:
@@ -88,7 +89,7 @@ def pair_market(
         return np.broadcast_to(np.asarray(values, dtype=np.float64), (n,)).copy()
 
     stamps = np.asarray(ts, dtype=np.int64) if ts is not None else moment(start) + HOUR * np.arange(n, dtype=np.int64)
-    segment = np.zeros(n, dtype=np.int64)
+    segment = np.zeros(n, dtype=np.int64) if segments is None else np.asarray(segments, dtype=np.int64)
     oa, ca, ob, cb = column(open_a), column(close_a), column(open_b), column(close_b)
     bars = PairBars(
         pair_id=pair_id,

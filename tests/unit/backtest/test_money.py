@@ -188,6 +188,22 @@ def test_a_position_the_data_cuts_off_is_closed_at_the_last_close() -> None:
     assert candidates.exit_price_a[0] == pytest.approx(1.05)
 
 
+def test_a_position_never_crosses_into_the_next_segment() -> None:
+    # bar 2 is filled and the last of its segment: the position leaves at the close of bar 1, at 1.08
+    market = pair_market(
+        [2.5, 1.5, 1.4, 0.3, 0.2],
+        open_a=[1.1, 1.1, 9.0, 9.0, 9.0],
+        close_a=[1.1, 1.08, 9.0, 9.0, 9.0],
+        filled=[0, 0, 1, 0, 0],
+        segments=[0, 0, 0, 1, 1],
+    )
+    candidates = starts_of(market, decision=DECISION.model_copy(update={"loss_limit": 1.0}))
+    assert len(candidates) == 1
+    assert candidates.reason[0] == ExitReason.CUT_OFF
+    assert candidates.exit_ts[0] == market.bars.ts[1] + HOUR
+    assert candidates.exit_price_a[0] == pytest.approx(1.08)
+
+
 def test_open_positions_are_marked_to_market_daily() -> None:
     # entered Monday 21:00 UTC at 1.10; the bar that closes at 22:00 UTC (17:00 New York) stands at 1.09: 0.01 × 227,000
     market = pair_market(
