@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -15,9 +17,15 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL that lives as long as the test session."""
-    with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL that lives as long as the test session.
+
+    Its folder lies outside pytest's: a second session closes pytest's common folder to the user PostgreSQL drops to.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="ml-assets-core-") as folder,
+        EmbeddedPostgres(Path(folder) / "postgres", durable=False) as server,
+    ):
         yield server
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,13 @@ import pytest
 import redis
 import yaml
 
+import tasks.publish
 from core.config.environment_variables import EnvironmentVariables
 from core.errors import BlockedError, CoreError, InputError, TransientError
+from core.stores import bundle_store, shared_storage
 from core.stores.audit import Audit
 from core.stores.bundle_store import open_bundle
+from core.stores.bus import Bus
 from core.stores.files import read_json
 from core.stores.registry import Registry
 from core.stores.signing import SigningKeys
@@ -204,45 +207,39 @@ def test_a_server_out_of_reach_may_be_tried_again(context: TaskContext, address:
     assert publish_model(context, version, version).outputs["status"] == "deployed"
 
 
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-import core.stores.bundle_store, core.stores.shared_storage, tasks.publish
-from core.stores.audit import Audit
-from core.stores.bus import Bus
-from core.stores.registry import Registry
-from tests.integration.publish.judged_runs import make_context
-archive, postgres_url, redis_url, version, place = sys.argv[1:]
-context = make_context(Path(archive), postgres_url, redis_url)
-die = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
-holder, name = place.rsplit(".", 1)
-setattr(eval(holder), name, die)
-tasks.publish.publish_model(context, version, version)
-"""
+def _die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _publish_and_die(context: TaskContext, version: str, owner: object, name: str) -> None:
+    setattr(owner, name, _die)
+    publish_model(context, version, version)
 
 
 @pytest.mark.parametrize(
-    "place",
+    ("owner", "name"),
     [
-        "tasks.publish.assemble",
-        "core.stores.bundle_store.sign_folder",
-        "core.stores.bundle_store.settle",
-        "Registry.register_candidate",
-        "Registry.record_verdict",
-        "tasks.publish.distribute",
-        "core.stores.shared_storage.settle",
-        "Registry.deploy",
-        "Bus.announce_model",
-        "Audit.record_run",
-        "tasks.publish.write_json",
+        (tasks.publish, "assemble"),
+        (bundle_store, "sign_folder"),
+        (bundle_store, "settle"),
+        (Registry, "register_candidate"),
+        (Registry, "record_verdict"),
+        (tasks.publish, "distribute"),
+        (shared_storage, "settle"),
+        (Registry, "deploy"),
+        (Bus, "announce_model"),
+        (Audit, "record_run"),
+        (tasks.publish, "write_json"),
     ],
 )
-def test_killed_anywhere_and_run_again_it_ends_the_same(context: TaskContext, client: Any, place: str) -> None:
+def test_killed_anywhere_and_run_again_it_ends_the_same(
+    context: TaskContext, client: Any, owner: object, name: str
+) -> None:
     version = judged_run(context, 1)
-    variables = context.variables
-    words = [str(context.roots.archive), variables.postgres_url, variables.redis_url, version, place]
-    killed = subprocess.run([sys.executable, "-c", _KILLED, *words], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    process = get_context("fork").Process(target=_publish_and_die, args=(context, version, owner, name))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not context.run(version).publish_result.exists()
     publish_model(context, version, version)
     _assert_deployed_once(context, client, version)
