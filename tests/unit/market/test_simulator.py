@@ -18,6 +18,7 @@ from core.market.bars import epoch_seconds, validate_raw_bars
 from core.market.calendar import Hole, expected_bars, find_holes, session_ids
 from core.market.pairs import Floats
 from core.market.simulator.market import SimulatedMarket, simulate, simulate_market
+from core.market.simulator.paths import simulate_spread
 from core.market.universe import calendar_of
 from tests.unit.market.examples import HOUR, at, settings, simulator
 
@@ -183,6 +184,16 @@ def test_a_regime_break_moves_the_level_the_spread_reverts_to() -> None:
         for name, f in (("quiet", QUIET), ("breaking", breaking))
     }
     assert levels["breaking"] > 3.0 * levels["quiet"]
+
+
+def test_in_a_regime_break_the_spread_wanders_freely_and_then_reverts_to_where_it_arrived() -> None:
+    phi, step, bars = 0.95, 0.001, 200
+    breaks = np.arange(500, 400_000, 1000, dtype=np.int64)
+    spread = simulate_spread(phi, step, np.random.default_rng(3).standard_normal(400_000), breaks, bars)
+    wandered = spread[breaks + bars - 1] - spread[breaks - 1]
+    assert wandered.std() == pytest.approx(step * np.sqrt(bars), rel=0.1)
+    settled = np.array([spread[first + bars + 200 : first + 1000].mean() for first in breaks])
+    assert np.abs(settled - spread[breaks + bars - 1]).mean() < 0.1 * np.abs(wandered).mean()
 
 
 def test_switching_faults_off_leaves_the_other_bars_as_they_were(market: SimulatedMarket) -> None:
