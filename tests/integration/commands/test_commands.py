@@ -1,0 +1,127 @@
+"""The small commands on real servers, by the command line a person or a flow uses."""
+
+from __future__ import annotations
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from core.stores.audit import Audit
+from core.stores.database import current_revision
+from core.stores.tables import RunStatus
+from tasks.__main__ import app
+from tests.fixtures.config_tree import CONFIGS
+from tests.integration.publish.judged_runs import judged_run, make_context
+
+
+class Command:
+    """`python -m tasks` in this process."""
+
+    def __init__(self, archive: Path, postgres_url: str, redis_url: str) -> None:
+        self._environ = {
+            "POSTGRES_URL": postgres_url,
+            "REDIS_URL": redis_url,
+            "SERVICE_ENV": "dev",
+            "LOG_LEVEL": "INFO",
+            "TZ": "UTC",
+            "ARCHIVE_PATH": str(archive),
+        }
+
+    def run(self, *words: str, trace_id: str = "t1") -> Result:
+        command = ["--config", str(CONFIGS), "--trace-id", trace_id, *words]
+        return CliRunner().invoke(app, command, env=self._environ)
+
+    def outputs(self, *words: str, trace_id: str = "t1") -> dict[str, Any]:
+        result = self.run(*words, trace_id=trace_id)
+        assert result.exit_code == 0, result.stderr
+        last = json.loads(result.stdout.splitlines()[-1])
+        assert set(last) == {"task", "status", "outputs", "metrics"}
+        return dict(last["outputs"])
+
+
+@pytest.fixture
+def command(tmp_path: Path, registry_url: str, redis_url: str) -> Command:
+    return Command(tmp_path, registry_url, redis_url)
+
+
+def test_database_upgrade_makes_the_schemas_and_may_be_repeated(
+    tmp_path: Path, postgres_url: str, redis_url: str
+) -> None:
+    command = Command(tmp_path, postgres_url, redis_url)
+    for _ in range(2):
+        assert command.outputs("database", "upgrade")["revision"] == current_revision(postgres_url)
+
+
+def test_keys_init_makes_a_pair_once(tmp_path: Path, command: Command) -> None:
+    assert command.outputs("keys", "init")["created"] is True
+    private = tmp_path / "keys" / "signing.pem"
+    before = private.read_bytes()
+    assert stat.S_IMODE(private.stat().st_mode) == 0o600
+    assert command.outputs("keys", "init")["created"] is False
+    assert private.read_bytes() == before
+    private.unlink()
+    refused = command.run("keys", "init")
+    assert refused.exit_code == 20
+    assert json.loads(refused.stdout)["error"]["code"] == "SIGNING_KEY_EXISTS"
+
+
+def test_publish_registry_and_verify_tell_the_same_story(
+    tmp_path: Path, registry_url: str, redis_url: str, command: Command
+) -> None:
+    context = make_context(tmp_path, registry_url, redis_url)
+    version = judged_run(context, 1)
+    options = ("--run-id", version, "--model-version", version)
+    assert command.outputs("publish", *options, "--dry-run")["status"] == "would be deployed"
+    assert command.outputs("registry", "list")["models"] == []
+    assert command.outputs("publish", *options)["status"] == "deployed"
+
+    listed = command.run("registry", "list")
+    header, row, last = listed.stdout.splitlines()
+    assert header.split()[:2] == ["version", "status"]
+    assert row.split()[:2] == [version, "deployed"]
+    assert json.loads(last)["outputs"]["models"][0]["model_version"] == version
+    assert len(command.run("registry", "list", "--json").stdout.splitlines()) == 1
+    shown = command.outputs("registry", "show", "--model-version", version)
+    assert shown["notes"].startswith("approved:")
+    assert shown["metrics_json"]["verdict"]["sharpe"] == 1.6
+
+    assert command.outputs("verify", "--model-version", version)["files"] == 9
+    copy = Path(command.outputs("verify", "--model-version", version, "--shared")["bundle"])
+    (copy / "model_ai1.pkl").write_bytes(b"x")
+    assert command.run("verify", "--model-version", version).exit_code == 0
+    refused = command.run("verify", "--model-version", version, "--shared")
+    assert refused.exit_code == 20
+    assert "model_ai1.pkl" in refused.stderr
+
+
+def test_an_unknown_version_is_named(command: Command) -> None:
+    for words in (("registry", "show"), ("verify",)):
+        result = command.run(*words, "--model-version", "20240101_0000_00000000")
+        assert result.exit_code == 20
+        assert "20240101_0000_00000000" in result.stderr
+
+
+def test_record_run_counts_failures_in_a_row(registry_url: str, command: Command) -> None:
+    words = ("record-run", "--dag-id=core_retrain_flow", "--status=failed", "--reason=Redis does not answer")
+    assert command.outputs(*words, trace_id="t1") == {"recorded": True, "failures_in_a_row": 1}
+    assert command.outputs(*words, trace_id="t1") == {"recorded": False, "failures_in_a_row": 1}
+    assert command.outputs(*words, trace_id="t2") == {"recorded": True, "failures_in_a_row": 2}
+    blocked = ("record-run", "--dag-id=core_theta_opt_flow", "--status=blocked", "--run-id=r1")
+    assert command.outputs(*blocked, trace_id="t3")["failures_in_a_row"] == 0
+    newest = Audit(registry_url).runs(1)[0]
+    assert (newest.status, newest.run_id, newest.reason) == (RunStatus.BLOCKED, "r1", None)
+
+
+def test_an_unknown_status_is_refused(command: Command) -> None:
+    assert command.run("record-run", "--dag-id=x", "--status=fine").exit_code == 2
+
+
+def test_no_password_of_an_address_is_shown(tmp_path: Path, redis_url: str) -> None:
+    command = Command(tmp_path, "postgresql://core:s3cret@127.0.0.1:1/core", redis_url)
+    result = command.run("registry", "list")
+    assert result.exit_code == 30
+    assert "s3cret" not in result.output
