@@ -1,0 +1,169 @@
+"""backtest: replay every out-of-sample start and trade the starts at the previous θ (SPEC S9, BT-1, BT-2)."""
+
+from __future__ import annotations
+
+import io
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import typer
+
+from core.backtest.engine import Window, run_backtest
+from core.backtest.frames import Run, equity_frame, summary_frame, trades_frame
+from core.backtest.replay import Market, known_starts, portfolio_of, replay
+from core.backtest.summary import summarise
+from core.config.settings import Settings
+from core.features.batch import build_features
+from core.features.schema import FeatureSchema
+from core.market.bars import epoch_seconds
+from core.market.timeframe import timeframe_seconds
+from core.market.universe import conversion_symbols
+from core.models.windows import Windows, plan_windows
+from core.stores.bundle_store import open_bundle
+from core.stores.catalog_index import read_index
+from core.stores.market_data import load_pairs, load_symbol
+from core.stores.run_folder import PreviousModel, RunFolder
+from core.stores.signing import SigningKeys
+from tasks.app import run_task
+from tasks.context import TaskContext, TaskResult
+from tasks.replay_record import (
+    ReplayRecord,
+    previous_theta,
+    provenance_of,
+    read_parquet,
+    require_version,
+    write_candidates,
+    write_deployed,
+    write_frame,
+    write_record,
+)
+
+app = typer.Typer()
+
+_STAGES = 4
+
+
+@app.command()
+def backtest(
+    command: typer.Context,
+    run_id: Annotated[str, typer.Option(help="The run, as catalog printed it.")],
+    model_version: Annotated[str, typer.Option(help="The version the run makes.")],
+) -> None:
+    """Work out every position an out-of-sample start could become, and trade them at the previous θ.
+
+    Example: python -m tasks --config configs backtest --run-id R --model-version V
+    """
+    run_task(command, "backtest", lambda context: backtest_run(context, run_id, model_version))
+
+
+def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskResult:
+    """The task's body. Writes runs_root/{run_id}/backtest/: candidates.parquet, bt_*.parquet and, last, replay.json.
+
+    Raises:
+        InputError: the run is unknown, a file of it is absent, predictions and bars do not belong together.
+        BlockedError: predictions are missing, or the history leaves no window.
+    """
+    settings, run = context.settings, context.run(run_id)
+    identity = require_version(run, model_version)
+    schema_hash = FeatureSchema.from_json((run.model / "feature_schema.json").read_bytes()).schema_hash
+    market = load_market(context, run)
+    context.progress.advance(1, _STAGES, "stages")
+    windows = _windows(market, settings)
+    predictions = read_parquet(run.oos_predictions).to_pandas()
+    core, policy = settings.core_policy, settings.backtest_policy
+    candidates, marks = replay(predictions, market, core, policy)
+    write_candidates(run, candidates, marks)
+    context.progress.advance(2, _STAGES, "stages")
+
+    theta1, theta2 = previous_theta(settings, identity.previous)
+    portfolio = portfolio_of(candidates, settings.universe, core, policy)
+    window = Window(windows.theta_start, windows.adoption_end)
+    result = run_backtest(candidates, marks, portfolio, window, theta1=theta1, theta2=theta2)
+    done = Run("previous_theta", theta1, theta2, result, summarise(result, policy.daily_mark.days_per_year))
+    stamp = provenance_of(identity, schema_hash)
+    write_frame(run.backtest / "bt_summary.parquet", summary_frame([done], stamp))
+    write_frame(run.backtest / "bt_trades.parquet", trades_frame(done, candidates, stamp))
+    write_frame(run.backtest / "bt_daily_equity.parquet", equity_frame(done, stamp))
+    context.progress.advance(3, _STAGES, "stages")
+
+    span, note = _replay_deployed(context, run, market, identity.previous, windows)
+    record = ReplayRecord(
+        theta_start=windows.theta_start,
+        adoption_start=windows.adoption_start,
+        adoption_end=windows.adoption_end,
+        n_pairs=len(market.bars),
+        n_bars=sum(len(bars) for bars in market.bars.values()),
+        feature_schema_hash=schema_hash,
+        deployed_from=span[0] if span else None,
+        deployed_until=span[1] if span else None,
+        deployed_note=note,
+    )
+    write_record(run, record)
+    context.progress.advance(_STAGES, _STAGES, "stages")
+    return TaskResult(
+        outputs={"run_dir": str(run.path), "theta1": theta1, "theta2": theta2, "n_candidates": len(candidates)},
+        metrics={
+            "sharpe": done.summary.sharpe,
+            "max_drawdown": done.summary.max_drawdown,
+            "trades_per_year": done.summary.trades_per_year,
+            "n_trades": float(done.summary.n_trades),
+        },
+    )
+
+
+def load_market(context: TaskContext, run: RunFolder) -> Market:
+    """Bars, features and conversion prices of the partitions the run's index admits."""
+    settings, index = context.settings, read_index(run.dataset_index)
+    bars = load_pairs(context.roots, settings, index, None)
+    windows = settings.core_policy.feature_windows
+    return Market(
+        universe=settings.universe,
+        cost_table=settings.cost_table,
+        bars=bars,
+        tables={pair_id: build_features(pair, windows) for pair_id, pair in bars.items()},
+        conversion={
+            symbol: load_symbol(context.roots, settings, index, symbol)
+            for symbol in conversion_symbols(settings.universe, settings.universe.pairs)
+        },
+    )
+
+
+def _windows(market: Market, settings: Settings) -> Windows:
+    complete = [table.ts[np.isfinite(table.values).all(axis=1)] for table in market.tables.values()]
+    seconds = timeframe_seconds(settings.pipeline_policy.timeframe_default)
+    return plan_windows(np.unique(np.concatenate(complete)), seconds, settings.retrain_policy.walk_forward)
+
+
+def _replay_deployed(
+    context: TaskContext, run: RunFolder, market: Market, previous: PreviousModel | None, windows: Windows
+) -> tuple[tuple[int, int] | None, str]:
+    """Write candidates of the deployed model's stored out-of-sample predictions.
+
+    Returns the span they share with the adoption window, or why there is none. Predictions of other bars than these
+    are left out; the bundle is verified before anything of it is read.
+    """
+    if previous is None:
+        return None, "no model is deployed, so there is none to compare with"
+    settings = context.settings
+    keys = SigningKeys.below(context.roots.archive, settings.environment.signing)
+    bundle = open_bundle(context.roots.models / previous.model_version, keys.public_key)
+    stored: pd.DataFrame = pq.read_table(io.BytesIO(bundle.read("oos_predictions.parquet"))).to_pandas()
+    shared = known_starts(stored, market)
+    seconds = timeframe_seconds(settings.pipeline_policy.timeframe_default)
+    inside = shared[epoch_seconds(shared["ts"]) >= windows.adoption_start]
+    if inside.empty:
+        return None, f"the deployed {previous.model_version} has no out-of-sample prediction in the adoption window"
+    first = max(windows.adoption_start, int(epoch_seconds(stored["ts"]).min()))
+    until = int(epoch_seconds(inside["ts"]).max()) + seconds
+    days = (until - first) / 86_400
+    needed = settings.backtest_policy.adoption.comparison_days_min
+    if days < needed:
+        return None, (
+            f"not compared with the deployed {previous.model_version}: its out-of-sample predictions cover"
+            f" {days:.0f} days of the adoption window, {needed} are needed"
+        )
+    candidates, marks = replay(shared, market, settings.core_policy, settings.backtest_policy)
+    write_deployed(run, candidates, marks)
+    return (first, until), f"compared with the deployed {previous.model_version} over {days:.0f} days"
