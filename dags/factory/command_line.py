@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 TRACE_ID: Final = "{{ params.trace_id or run_id }}"
+_EMPTY: Final = re.compile(r"--[a-z-]+=")
 
 
 def task_words(config_root: str, task: str, options: Mapping[str, str]) -> list[str]:
@@ -16,4 +18,4 @@ def task_words(config_root: str, task: str, options: Mapping[str, str]) -> list[
 
 def without_empty_options(words: Sequence[str]) -> list[str]:
     """Rendered words without the options whose template came out empty."""
-    return [word for word in words if not (word.startswith("--") and word.endswith("="))]
+    return [word for word in words if not _EMPTY.fullmatch(word)]

@@ -15,6 +15,7 @@ calls = archive / "calls"
 calls.mkdir(parents=True, exist_ok=True)
 (calls / f"{time.time_ns()}.json").write_text(json.dumps({"name": name, "words": words}))
 sys.stderr.write(json.dumps({"event": "started", "level": "info", "task": name}) + "\\n")
+sys.stderr.write(json.dumps({"event": "odd", "level": "warning"}) + "\\n")
 
 behaviour = archive / f"{name}.behaviour"
 how = behaviour.read_text() if behaviour.exists() else ""

@@ -1,0 +1,62 @@
+"""What exit codes and last lines mean."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import BlockedError, InputError, QualityError, TransientError
+from dags.factory.command_line import task_words, without_empty_options
+from dags.factory.outcome import TaskRetryableError, read_failure, read_result
+
+
+@pytest.mark.parametrize("error", [QualityError, BlockedError, InputError])
+def test_what_another_try_cannot_mend_fails_at_once(error: type[InputError]) -> None:
+    assert isinstance(read_failure("train", error.exit_code, "", "").error(), AirflowFailException)
+
+
+@pytest.mark.parametrize("code", [TransientError.exit_code, -9, -15, 137, 143])
+def test_a_transient_error_and_a_death_by_signal_are_tried_again(code: int) -> None:
+    assert isinstance(read_failure("train", code, "", "").error(), TaskRetryableError)
+
+
+@given(st.integers(min_value=1, max_value=127).filter(lambda code: code != TransientError.exit_code))
+def test_no_other_exit_code_is_tried_again(code: int) -> None:
+    assert not read_failure("train", code, "", "").retryable
+
+
+def test_the_tasks_own_error_is_what_airflow_says() -> None:
+    fields = {"code": "DATA_SCHEMA_UNSORTED", "message": "stamps go back", "where": "X.csv row 7", "remedy": "sort it"}
+    failure = read_failure("ingest", 20, json.dumps({"task": "ingest", "error": fields}), "ignored")
+    assert failure.text == "DATA_SCHEMA_UNSORTED: stamps go back [where: X.csv row 7] [do: sort it]"
+    assert failure.as_xcom() == {"task": "ingest", "exit_code": 20, "text": failure.text}
+
+
+@given(st.text())
+def test_a_task_that_left_no_error_is_described_by_its_log(last_line: str) -> None:
+    try:
+        json.loads(last_line)["error"]["code"]
+    except (ValueError, KeyError, TypeError):
+        text = read_failure("train", -9, last_line, "the end of the log").text
+        assert "signal 9" in text
+        assert text.endswith("the end of the log")
+
+
+@pytest.mark.parametrize("line", ["", "no json", "[1]", "3", '{"task": "train"}'])
+def test_a_finished_task_without_a_result_is_a_defect(line: str) -> None:
+    with pytest.raises(AirflowFailException):
+        read_result(line)
+
+
+_OPTION_NAMES = st.from_regex(r"[a-z]+(-[a-z]+)?", fullmatch=True)
+
+
+@given(st.dictionaries(_OPTION_NAMES, st.text(max_size=20)))
+def test_exactly_the_empty_options_are_left_out(options: dict[str, str]) -> None:
+    words = without_empty_options(task_words("/configs", "train", options))
+    assert words[:4] == ["python", "-m", "tasks", "--config=/configs"]
+    assert words[6:] == [f"--{name}={value}" for name, value in options.items() if value]
