@@ -73,7 +73,7 @@ class ServerProcess:
             ) from error
         finally:
             os.close(lock)
-        self._pid_file.write_text(f"{self._process.pid}\n")
+        self._pid_file.write_text(f"{self._process.pid} {os.getpid()}\n")
         self._wait(ready)
 
     def stop(self) -> None:
@@ -81,7 +81,7 @@ class ServerProcess:
         if not self.running():
             return
         process, self._process = self._process, None
-        pid = process.pid if process is not None else int(self._pid_file.read_text())
+        pid = process.pid if process is not None else self._recorded()[0]
         deadline = time.monotonic() + STOP_SECONDS
         os.kill(pid, self._stop_signal)
         while not self._ended(process):
@@ -150,10 +150,16 @@ class ServerProcess:
     def _orphaned(self) -> bool:
         """Whether the server holding the folder has lost the process that started it, and so is about to end."""
         try:
-            status = Path(f"/proc/{int(self._pid_file.read_text())}/stat").read_text()
+            server, starter = self._recorded()
+            status = Path(f"/proc/{server}/stat").read_text()
         except (OSError, ValueError):
             return True
-        return status.rpartition(")")[2].split()[1] == "1"
+        return int(status.rpartition(")")[2].split()[1]) != starter
+
+    def _recorded(self) -> tuple[int, int]:
+        """Process ids of the server and of the process that started it."""
+        server, starter = self._pid_file.read_text().split()
+        return int(server), int(starter)
 
     def _log_tail(self) -> str:
         return self.log.read_bytes()[-_LOG_TAIL_BYTES:].decode(errors="replace").strip()

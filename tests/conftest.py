@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,24 @@ from laptop.servers import EmbeddedPostgres, EmbeddedRedis
 _numbers = itertools.count()
 
 
+@contextmanager
+def _open_folder() -> Iterator[Path]:
+    """A folder outside pytest's: a second session closes that one to the user PostgreSQL drops to."""
+    with tempfile.TemporaryDirectory(prefix="ml-assets-core-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def server_folder() -> Iterator[Path]:
+    """A folder of the test's own to run servers in."""
+    with _open_folder() as folder:
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
-    """A PostgreSQL that lives as long as the test session.
-
-    Its folder lies outside pytest's: a second session closes pytest's common folder to the user PostgreSQL drops to.
-    """
-    with (
-        tempfile.TemporaryDirectory(prefix="ml-assets-core-") as folder,
-        EmbeddedPostgres(Path(folder) / "postgres", durable=False) as server,
-    ):
+    """A PostgreSQL that lives as long as the test session."""
+    with _open_folder() as folder, EmbeddedPostgres(folder / "postgres", durable=False) as server:
         yield server
 
 

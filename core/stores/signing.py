@@ -62,7 +62,7 @@ def keys_present(keys: SigningKeys) -> bool:
 def sign_folder(folder: Path, keys: SigningKeys) -> None:
     """Sign every file of `folder`; the signature is its file model.sig.
 
-    Raises InputError when the private key is missing or unusable, or the folder holds something else than files.
+    Raises InputError when the private key is missing or unusable, and TransientError when the disk refuses the write.
     """
     from model_signing import signing  # noqa: PLC0415 - slow to import
 
@@ -71,7 +71,8 @@ def sign_folder(folder: Path, keys: SigningKeys) -> None:
         signer = signing.Config().use_elliptic_key_signer(private_key=keys.private_key)
     except (ValueError, TypeError) as error:
         raise _unusable(keys.private_key, error) from error
-    signer.set_hashing_config(_hashing()).sign(folder, folder / SIGNATURE)
+    with disk_errors(folder / SIGNATURE):
+        signer.set_hashing_config(_hashing()).sign(folder, folder / SIGNATURE)
 
 
 def verify_folder(folder: Path, public_key: Path) -> None:

@@ -78,8 +78,8 @@ def test_a_signal_waits_for_redis_and_survives_its_kill(tmp_path: Path) -> None:
         assert journal.state(first.id) == "pending"
         with server:
             journal.deliver(Bus(server.url), first.timestamp)
-            pid = int((tmp_path / "redis" / "server.pid").read_text())
-            subprocess.run(["kill", "-KILL", str(pid)], check=True)
+            pid = (tmp_path / "redis" / "server.pid").read_text().split()[0]
+            subprocess.run(["kill", "-KILL", pid], check=True)
             journal.write(second)
             with pytest.raises(TransientError):
                 journal.deliver(Bus(server.url), second.timestamp)

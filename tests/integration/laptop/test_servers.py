@@ -48,8 +48,8 @@ def test_every_driver_reaches_a_database_by_the_url(postgres_server: EmbeddedPos
     assert postgres_server.create_database("kept") == postgres_server.create_database("kept")
 
 
-def test_data_outlives_a_stop(tmp_path: Path) -> None:
-    with EmbeddedPostgres(tmp_path / "postgres", durable=False) as postgres:
+def test_data_outlives_a_stop(server_folder: Path) -> None:
+    with EmbeddedPostgres(server_folder / "postgres", durable=False) as postgres:
         url = postgres.create_database("core")
         with psycopg.connect(url) as connection:
             connection.execute("CREATE TABLE t AS SELECT 7 AS x")
@@ -57,14 +57,14 @@ def test_data_outlives_a_stop(tmp_path: Path) -> None:
     with postgres, psycopg.connect(url) as connection:
         assert connection.execute("SELECT x FROM t").fetchone() == (7,)
 
-    with EmbeddedRedis(tmp_path / "redis") as server, redis.Redis.from_url(server.url) as client:
+    with EmbeddedRedis(server_folder / "redis") as server, redis.Redis.from_url(server.url) as client:
         client.set("x", 7)
     with server, redis.Redis.from_url(server.url) as client:
         assert client.get("x") == b"7"
 
 
-def test_a_folder_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
-    folder = tmp_path / ("long " * 20)
+def test_a_folder_path_too_long_for_a_socket_is_no_obstacle(server_folder: Path) -> None:
+    folder = server_folder / ("long " * 20)
     with EmbeddedRedis(folder / "redis") as server, redis.Redis.from_url(server.url) as client:
         assert client.ping()
     with EmbeddedPostgres(folder / "postgres", durable=False) as postgres:
@@ -72,9 +72,9 @@ def test_a_folder_path_too_long_for_a_socket_is_no_obstacle(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("kind", ["postgres", "redis"])
-def test_a_second_start_in_the_same_folder_is_refused(kind: str, tmp_path: Path) -> None:
-    process, _ = _started_elsewhere(kind, tmp_path)
-    server = (EmbeddedPostgres if kind == "postgres" else EmbeddedRedis)(tmp_path)
+def test_a_second_start_in_the_same_folder_is_refused(kind: str, server_folder: Path) -> None:
+    process, _ = _started_elsewhere(kind, server_folder)
+    server = (EmbeddedPostgres if kind == "postgres" else EmbeddedRedis)(server_folder)
     try:
         assert server.running()
         with pytest.raises(TransientError, match="LAPTOP_SERVER_INUSE"):
@@ -88,18 +88,18 @@ def test_a_second_start_in_the_same_folder_is_refused(kind: str, tmp_path: Path)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 @pytest.mark.parametrize("kind", ["postgres", "redis"])
-def test_the_server_ends_with_a_killed_starter_and_starts_again(kind: str, tmp_path: Path) -> None:
-    process, url = _started_elsewhere(kind, tmp_path)
+def test_the_server_ends_with_a_killed_starter_and_starts_again(kind: str, server_folder: Path) -> None:
+    process, url = _started_elsewhere(kind, server_folder)
     process.kill()
     process.wait()
-    server = (EmbeddedPostgres if kind == "postgres" else EmbeddedRedis)(tmp_path)
+    server = (EmbeddedPostgres if kind == "postgres" else EmbeddedRedis)(server_folder)
     with server:
         assert server.running()
     assert url.startswith("postgresql://" if kind == "postgres" else "unix://")
 
 
-def test_a_server_that_does_not_come_up_names_its_log(tmp_path: Path) -> None:
-    folder = tmp_path / "redis"
+def test_a_server_that_does_not_come_up_names_its_log(server_folder: Path) -> None:
+    folder = server_folder / "redis"
     (folder / "redis.sock").mkdir(parents=True)
     with pytest.raises(TransientError, match=r"(?s)LAPTOP_SERVER_DOWN.*server\.log"):
         EmbeddedRedis(folder).start()
@@ -107,10 +107,9 @@ def test_a_server_that_does_not_come_up_names_its_log(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_an_ordinary_user_starts_the_servers_too(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents):
-        folder.chmod(folder.stat().st_mode | 0o011)
-    home = tmp_path / "home"
+def test_an_ordinary_user_starts_the_servers_too(server_folder: Path) -> None:
+    server_folder.chmod(0o711)
+    home = server_folder / "home"
     home.mkdir()
     os.chown(home, 65534, 65534)
     for kind in ("postgres", "redis"):
