@@ -16,7 +16,14 @@ _FIXED_METADATA: Final = {"model_guid": "", "train_finish_time": ""}
 
 
 def fit_trees(
-    rows: Floats, target: Floats, weight: Floats | None, *, loss: str, parameters: CatBoostParameters, seed: int
+    rows: Floats,
+    target: Floats,
+    weight: Floats | None,
+    *,
+    loss: str,
+    centred: bool,
+    parameters: CatBoostParameters,
+    seed: int,
 ) -> bytes:
     """Boosted trees in CatBoost's binary format. The same arguments give the same bytes.
 
@@ -25,6 +32,7 @@ def fit_trees(
         target: float64 (n,), finite.
         weight: float64 (n,) > 0, or None for equal weights.
         loss: CatBoost's name of the loss, e.g. ``Logloss`` or ``Quantile:alpha=0.9``.
+        centred: shift the scores so that their mean over the training rows is 0.
         parameters: the policy's parameters.
         seed: seed of the row sampling.
     """
@@ -46,7 +54,12 @@ def fit_trees(
             "logging_level": "Silent",
         }
     )
-    model.fit(CatBoostPool(rows.astype(np.float32), target, weight=weight))
+    narrow = rows.astype(np.float32)
+    model.fit(CatBoostPool(narrow, target, weight=weight))
+    if centred:
+        mean = float(np.mean(model.predict(narrow, prediction_type="RawFormulaVal", thread_count=1)))
+        scale, bias = model.get_scale_and_bias()
+        model.set_scale_and_bias(scale, bias - mean)
     metadata = model.get_metadata()
     for key, value in _FIXED_METADATA.items():
         metadata[key] = value

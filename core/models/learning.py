@@ -22,12 +22,16 @@ class Target:
     Attributes:
         name: its column in `Samples`.
         loss: CatBoost's name of the loss.
+        centred: whether scores are relative to their mean over the training rows. Each validation fold is scored by a
+            model whose base rate lacks just that fold; pooled as they are, such scores run against the labels and
+            flatten the calibration.
         parameters: CatBoost's parameters.
         class_weight_max: largest ratio of the two classes' weights, None where rows weigh the same.
     """
 
     name: TargetName
     loss: str
+    centred: bool
     parameters: CatBoostParameters
     class_weight_max: float | None
 
@@ -66,9 +70,9 @@ def plan_learning(core: CorePolicy, retrain: RetrainPolicy) -> Learning:
     return Learning(
         columns=tuple(core.model_inputs),
         scaling=core.scaling,
-        ai1=Target("ai1", "Logloss", retrain.models.ai1, None),
-        ai2=Target("ai2", "Logloss", retrain.models.ai2, label.ai2.class_weight_max),
-        ai3=Target("ai3", f"Quantile:alpha={label.ai3.quantile}", retrain.models.ai3, None),
+        ai1=Target("ai1", "Logloss", True, retrain.models.ai1, None),
+        ai2=Target("ai2", "Logloss", True, retrain.models.ai2, label.ai2.class_weight_max),
+        ai3=Target("ai3", f"Quantile:alpha={label.ai3.quantile}", False, retrain.models.ai3, None),
         validation=retrain.cross_validation,
         seed=retrain.seed,
     )

@@ -1,0 +1,60 @@
+"""Fitted models applied to rows of features."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from core.features.alignment import align_to_reversion
+from core.market.pairs import Floats
+from core.models.boosting import Trees
+from core.models.fitting import FittedModels
+
+
+class Predictions(NamedTuple):
+    """float64 (m,) each.
+
+    Attributes:
+        return_prob: AI1's calibrated probability that z reverts within the horizon.
+        risk_score: AI2's calibrated probability of a risk event within the horizon.
+        excursion: AI3's quantile of the adverse excursion, share of gross.
+    """
+
+    return_prob: Floats
+    risk_score: Floats
+    excursion: Floats
+
+
+class Predictor:
+    """The three models behind one call.
+
+    Args:
+        models: as fitted or as read from a bundle.
+        columns: names of the model inputs, in the order of the rows' columns.
+    """
+
+    def __init__(self, models: FittedModels, columns: tuple[str, ...]) -> None:
+        self._columns = columns
+        self._models = models
+        self._trees = Trees(models.ai1.trees), Trees(models.ai2.trees), Trees(models.ai3.trees)
+
+    def predict(self, rows: Floats, z: Floats) -> Predictions:
+        """Predict starts.
+
+        Args:
+            rows: float64 (m, k), the model inputs, unscaled and finite.
+            z: float64 (m,), z of each row's bar.
+        """
+        scaled = self._models.scalers.transform(align_to_reversion(rows, self._columns, z))
+        ai1, ai2, ai3 = self._trees
+        return Predictions(
+            return_prob=self._models.ai1.isotonic.probability(ai1.score(scaled)),
+            risk_score=self._models.ai2.isotonic.probability(ai2.score(scaled)),
+            excursion=np.maximum(ai3.score(scaled), 0.0),
+        )
+
+    def importance(self) -> tuple[Floats, Floats, Floats]:
+        """Share of each column in AI1's, AI2's and AI3's scores, float64 (k,) each, in percent."""
+        ai1, ai2, ai3 = self._trees
+        return ai1.importance(), ai2.importance(), ai3.importance()
