@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import secrets
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,7 +21,7 @@ from core.config.settings import Settings
 from core.errors import CoreError, InputError
 from laptop.chain import FIRST_FLOW, Chain, ChainState
 from laptop.display import make_display, state_words, took
-from laptop.environment import REPOSITORY, SERVICE_ENVIRONMENT, task_environment
+from laptop.environment import AIRFLOW_USER, REPOSITORY, SERVICE_ENVIRONMENT, task_environment
 from laptop.stack import Stack, run_command, tail
 from laptop.state_folder import StateFolder
 from laptop.verdict import Ending, nothing_ran, read_ending
@@ -65,23 +67,24 @@ def _run(request: RunRequest, console: Console) -> int:
             where=str(request.data),
             remedy="name a folder of Parquet or CSV files, one a symbol: make run DATA=<folder>",
         )
+    say = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
     if request.config is not None or request.data is None:
         load_settings(request.config or REPOSITORY / "configs", SERVICE_ENVIRONMENT)
     request.state.create()
     with request.state.locked():
-        config_root = _configuration(request, console)
+        config_root = _configuration(request, say)
         settings = load_settings(config_root, SERVICE_ENVIRONMENT)
-        _say_what(request, config_root, settings, console)
-        with Stack(request.state, config_root, console.print) as stack:
+        _say_what(request, config_root, settings, say)
+        with Stack(request.state, config_root, say) as stack:
             ending = _follow(stack, request, settings, console)
             request.state.verdict.write_text(ending.closing.line() + "\n", encoding="utf-8")
             _show(ending, console)
             if request.once:
-                console.print("Stopping …")
+                say("Stopping …")
                 stack.stop()
             else:
-                console.print(f"Airflow stays up: {stack.address}  user admin  password {stack.password}")
-                console.print("Ctrl-C or `make stop` ends it.")
+                say(f"Airflow stays up: {stack.address}   user {AIRFLOW_USER}   password {stack.password}")
+                say("Ctrl-C or `make stop` ends it.")
             _close(ending)
             while not request.once:
                 stack.check()
@@ -89,7 +92,7 @@ def _run(request: RunRequest, console: Console) -> int:
     return ending.exit_code
 
 
-def _configuration(request: RunRequest, console: Console) -> Path:
+def _configuration(request: RunRequest, say: Callable[[str], None]) -> Path:
     """The configuration to use; bars that come without one get a starter configuration of their own."""
     if request.config is not None:
         return request.config
@@ -105,9 +108,9 @@ def _configuration(request: RunRequest, console: Console) -> Path:
                 where=str(state.config),
                 remedy=f"name it with CONFIG={state.config}, delete it, or use another STATE=<folder>",
             )
-        console.print(f"Using the starter configuration {state.config}")
+        say(f"Using the starter configuration {state.config}")
         return state.config
-    console.print(f"No CONFIG given: writing a starter configuration for these bars to {state.config} and using it.")
+    say(f"No CONFIG given: writing a starter configuration for these bars to {state.config} and using it.")
     environment = task_environment(state, REPOSITORY / "configs", "postgresql:///nowhere", _NOWHERE)
     words = ("universe", "init", "--data", str(request.data), "--out", str(state.config))
     state.config_source.write_text(f"{request.data}\n", encoding="utf-8")
@@ -115,18 +118,18 @@ def _configuration(request: RunRequest, console: Console) -> Path:
     return state.config
 
 
-def _say_what(request: RunRequest, config_root: Path, settings: Settings, console: Console) -> None:
+def _say_what(request: RunRequest, config_root: Path, settings: Settings, say: Callable[[str], None]) -> None:
     market = "the simulated market (no DATA given)" if request.data is None else f"bars of {request.data}"
     universe = settings.universe
-    console.print(f"Market: {market}; {len(universe.pairs)} pairs of {len(universe.symbols)} symbols.")
-    console.print(f"Configuration: {config_root}   State: {request.state.root}")
+    say(f"Market: {market}; {len(universe.pairs)} pairs of {len(universe.symbols)} symbols.")
+    say(f"Configuration: {config_root}   State: {request.state.root}")
 
 
 def _follow(stack: Stack, request: RunRequest, settings: Settings, console: Console) -> Ending:
-    began = time.monotonic()
     trace_id = f"run-{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(2)}"
     with stack.wait_for_airflow() as api:
-        console.print(f"Airflow is up after {time.monotonic() - began:.0f} s: {stack.address}   chain {trace_id}")
+        up = f"Airflow is up after {stack.age():.0f} s: {stack.address}   chain {trace_id}"
+        console.print(up, highlight=False, soft_wrap=True)
         conf = {"trace_id": trace_id, "data": str(request.data) if request.data else None, "reason": "make run"}
         api.trigger(FIRST_FLOW, trace_id, conf)
         chain = Chain(api, stack.environment["REDIS_URL"], trace_id)
@@ -158,9 +161,11 @@ def _show(ending: Ending, console: Console) -> None:
     if ending.verdict is not None:
         for name, value in _numbers(ending.verdict):
             console.print(f"  {name:18} {value}", highlight=False, markup=False)
-    if ending.signal is not None:
+    if ending.signal is not None and ending.signal["signal"] is not None:
         console.print("First signal:", highlight=False)
-        console.print_json(data=ending.signal)
+        console.print_json(data=ending.signal["signal"])
+    elif ending.signal is not None:
+        console.print(f"No signal yet: {ending.signal['reason']}", highlight=False, markup=False, soft_wrap=True)
     if closing.run_dir:
         console.print(f"Run: {closing.run_dir}", highlight=False, soft_wrap=True)
 

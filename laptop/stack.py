@@ -42,6 +42,7 @@ class Stack:
         self._redis = EmbeddedRedis(state.redis)
         self._airflow: subprocess.Popen[bytes] | None = None
         self._started = datetime.datetime.now(datetime.UTC)
+        self._told = time.monotonic()
         self.environment: Mapping[str, str] = {}
         self.address = ""
         self._execution = ""
@@ -114,6 +115,10 @@ class Stack:
             if ended := api.fail_unfinished_runs(flow):
                 self._say(f"Ended {ended} unfinished run(s) of {flow} that an earlier stack left behind.")
         return api
+
+    def age(self) -> float:
+        """Seconds since it was told to start."""
+        return time.monotonic() - self._told
 
     def check(self) -> None:
         """Raise TransientError where Airflow has ended by itself."""

@@ -78,11 +78,11 @@ def read_ending(chain: Chain, state: ChainState, runs: Path, log_tail: str) -> E
     if folder is None:
         raise RuntimeError("the chain finished without a run")
     verdict = json.loads(folder.verdict.read_text(encoding="utf-8"))
-    published = (chain.pushed("core_publish_flow", "publish") or {}).get("outputs", {})
+    published = json.loads(folder.publish_result.read_text(encoding="utf-8"))
     closing = replace(
         closing,
-        status="deployed" if published.get("status") == "deployed" else "rejected",
-        reasons=verdict["reasons"],
+        status="deployed" if published["status"] == "deployed" else "rejected",
+        reasons=published["reasons"],
         sharpe=verdict["sharpe"],
         max_drawdown=verdict["max_drawdown"],
         trades_per_year=verdict["trades_per_year"],

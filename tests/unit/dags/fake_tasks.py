@@ -41,9 +41,11 @@ if name == "theta":
         "model_version": run_dir.name, "status": "approved", "reasons": ["all limits hold"], "sharpe": 2.5,
         "max_drawdown": 0.04, "trades_per_year": 200.0, "n_pairs": 2, "n_bars": 1000}))
 if name == "publish":
-    outputs = {"status": "rejected" if how == "rejected" else "deployed"}
+    outputs = {"status": "rejected" if how == "rejected" else "deployed", "reasons": ["all limits hold"]}
+    (run_dir / "publish").mkdir(parents=True, exist_ok=True)
+    (run_dir / "publish" / "result.json").write_text(json.dumps(outputs))
 if name == "infer":
-    (run_dir / "signal.json").write_text(json.dumps({"id": "abc"}))
+    (run_dir / "signal.json").write_text(json.dumps({"signal": {"id": "abc"}, "reason": None}))
 print("noise before the last line")
 print(json.dumps({"task": name, "status": "done", "outputs": outputs, "metrics": {}}))
 """
