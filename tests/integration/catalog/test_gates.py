@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pytest
 
 from core.errors import QualityError
 from core.features.table import FEATURE_COLUMNS
-from core.quality.suites import features_suite, predictions_suite
+from core.quality.suites import Suite, features_suite, predictions_suite
 from core.stores.gate_reports import run_gate
 from tests.unit.market.examples import settings
 
@@ -45,10 +44,6 @@ def _predictions() -> pd.DataFrame:
     )
 
 
-def _spoil(row: int, column: str, value: float) -> Callable[[pd.DataFrame], pd.DataFrame]:
-    return lambda frame: frame.assign(**{column: frame[column].where(frame.index != row, value)})
-
-
 def test_good_frames_pass_and_leave_a_report(tmp_path: Path) -> None:
     features = run_gate("features", features_suite(CORE.feature_windows), _features(), tmp_path / "features")
     predictions = run_gate("predictions", predictions_suite(SCALE), _predictions(), tmp_path / "p")
@@ -58,41 +53,48 @@ def test_good_frames_pass_and_leave_a_report(tmp_path: Path) -> None:
         assert "<html" in report.report_path.read_text()
 
 
-@pytest.mark.parametrize(
-    ("spoil", "named"),
-    [
-        (_spoil(1, "z", np.inf), "between(z): 1 of 4 values, e.g. [inf]"),
-        (_spoil(1, "rsi_spread", 101.0), "between(rsi_spread)"),
-        (_spoil(1, "half_life", 481.0), "between(half_life)"),
-        (_spoil(1, "rho_rolling", -1.1), "between(rho_rolling)"),
-        (_spoil(1, "beta", np.nan), "not_be_null(beta)"),
-        (lambda frame: frame.assign(ts=HOURS[0]), "unique(pair_id, ts): 4 of 4"),
-        (lambda frame: frame.drop(columns="speed"), "speed"),
-    ],
-)
-def test_bad_features_fail_by_name(tmp_path: Path, spoil: Callable[[pd.DataFrame], pd.DataFrame], named: str) -> None:
+def _spoil(frame: pd.DataFrame, row: int, column: str, value: float) -> None:
+    frame[column] = frame[column].where(frame.index != row, value)
+
+
+def _failure(tmp_path: Path, suite: Suite, frame: pd.DataFrame) -> QualityError:
     with pytest.raises(QualityError) as caught:
-        run_gate("features", features_suite(CORE.feature_windows), spoil(_features()), tmp_path / "gate")
-    assert named in str(caught.value)
-    assert caught.value.exit_code == 10
+        run_gate("gate", suite, frame, tmp_path / "gate")
     assert Path(caught.value.where) == tmp_path / "gate" / "index.html"
+    return caught.value
 
 
-@pytest.mark.parametrize(
-    ("spoil", "named"),
-    [
-        (_spoil(1, "return_prob", 1.01), "between(return_prob)"),
-        (_spoil(1, "risk_score", np.nan), "not_be_null(risk_score)"),
-        (_spoil(1, "ai1", 0.5), "in_set(ai1)"),
-        (lambda frame: frame.iloc[:0], "row_count"),
-    ],
-)
-def test_bad_predictions_fail_by_name(
-    tmp_path: Path, spoil: Callable[[pd.DataFrame], pd.DataFrame], named: str
-) -> None:
-    with pytest.raises(QualityError) as caught:
-        run_gate("predictions", predictions_suite(SCALE), spoil(_predictions()), tmp_path / "gate")
-    assert named in str(caught.value)
+def test_bad_features_fail_by_name(tmp_path: Path) -> None:
+    frame = _features().assign(ts=HOURS[0]).drop(columns="speed")
+    _spoil(frame, 1, "z", np.inf)
+    _spoil(frame, 1, "rsi_spread", 101.0)
+    _spoil(frame, 2, "half_life", CORE.feature_windows.half_life_max + 1.0)
+    _spoil(frame, 1, "rho_rolling", -1.1)
+    _spoil(frame, 1, "beta", np.nan)
+    failure = _failure(tmp_path, features_suite(CORE.feature_windows), frame)
+    for named in (
+        "between(z): 1 of 4 values, e.g. [inf]",
+        "between(rsi_spread): 1 of 4",
+        "between(half_life): 1 of 4",
+        "between(rho_rolling): 1 of 4",
+        "not_be_null(beta): 1 of 4",
+        "unique(pair_id, ts): 4 of 4",
+        "not_be_null(speed)",
+    ):
+        assert named in failure.message
+    assert failure.exit_code == 10
+    assert failure.message.count("; ") == 7  # the eighth is the range of speed
+
+
+def test_bad_predictions_fail_by_name(tmp_path: Path) -> None:
+    frame = _predictions()
+    _spoil(frame, 1, "return_prob", 1.01)
+    _spoil(frame, 1, "risk_score", np.nan)
+    _spoil(frame, 1, "ai1", 0.5)
+    failure = _failure(tmp_path, predictions_suite(SCALE), frame)
+    for named in ("between(return_prob)", "not_be_null(risk_score)", "in_set(ai1)"):
+        assert named in failure.message
+    assert failure.message.count("; ") == 2
 
 
 def test_a_gate_run_again_keeps_only_the_new_report(tmp_path: Path) -> None:
