@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import io
 from typing import Annotated
 
 import numpy as np
-import pandas as pd
-import pyarrow.parquet as pq
 import typer
 
 from core.backtest.engine import Window, run_backtest
 from core.backtest.frames import Run, equity_frame, summary_frame, trades_frame
-from core.backtest.replay import Market, known_starts, portfolio_of, replay
+from core.backtest.replay import Market, portfolio_of, replay
 from core.backtest.summary import summarise
 from core.config.settings import Settings
 from core.features.batch import build_features
 from core.features.schema import FeatureSchema
-from core.market.bars import epoch_seconds
 from core.market.timeframe import timeframe_seconds
 from core.market.universe import conversion_symbols
 from core.models.windows import Windows, plan_windows
-from core.stores.bundle_store import open_bundle
 from core.stores.catalog_index import read_index
 from core.stores.market_data import load_pairs, load_symbol
-from core.stores.run_folder import PreviousModel, RunFolder
-from core.stores.signing import SigningKeys
+from core.stores.run_folder import RunFolder
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
+from tasks.deployed_replay import replay_deployed
 from tasks.replay_record import (
     ReplayRecord,
     previous_theta,
@@ -35,7 +30,6 @@ from tasks.replay_record import (
     read_parquet,
     require_version,
     write_candidates,
-    write_deployed,
     write_frame,
     write_record,
 )
@@ -88,7 +82,7 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
     write_frame(run.backtest / "bt_daily_equity.parquet", equity_frame(done, stamp))
     context.progress.advance(3, _STAGES, "stages")
 
-    span, note = _replay_deployed(context, run, market, identity.previous, windows)
+    span, note = replay_deployed(context, run, market, identity.previous, windows)
     record = ReplayRecord(
         theta_start=windows.theta_start,
         adoption_start=windows.adoption_start,
@@ -134,36 +128,3 @@ def _windows(market: Market, settings: Settings) -> Windows:
     complete = [table.ts[np.isfinite(table.values).all(axis=1)] for table in market.tables.values()]
     seconds = timeframe_seconds(settings.pipeline_policy.timeframe_default)
     return plan_windows(np.unique(np.concatenate(complete)), seconds, settings.retrain_policy.walk_forward)
-
-
-def _replay_deployed(
-    context: TaskContext, run: RunFolder, market: Market, previous: PreviousModel | None, windows: Windows
-) -> tuple[tuple[int, int] | None, str]:
-    """Write candidates of the deployed model's stored out-of-sample predictions.
-
-    Returns the span they share with the adoption window, or why there is none. Predictions of other bars than these
-    are left out; the bundle is verified before anything of it is read.
-    """
-    if previous is None:
-        return None, "no model is deployed, so there is none to compare with"
-    settings = context.settings
-    keys = SigningKeys.below(context.roots.archive, settings.environment.signing)
-    bundle = open_bundle(context.roots.models / previous.model_version, keys.public_key)
-    stored: pd.DataFrame = pq.read_table(io.BytesIO(bundle.read("oos_predictions.parquet"))).to_pandas()
-    shared = known_starts(stored, market)
-    seconds = timeframe_seconds(settings.pipeline_policy.timeframe_default)
-    inside = shared[epoch_seconds(shared["ts"]) >= windows.adoption_start]
-    if inside.empty:
-        return None, f"the deployed {previous.model_version} has no out-of-sample prediction in the adoption window"
-    first = max(windows.adoption_start, int(epoch_seconds(stored["ts"]).min()))
-    until = int(epoch_seconds(inside["ts"]).max()) + seconds
-    days = (until - first) / 86_400
-    needed = settings.backtest_policy.adoption.comparison_days_min
-    if days < needed:
-        return None, (
-            f"not compared with the deployed {previous.model_version}: its out-of-sample predictions cover"
-            f" {days:.0f} days of the adoption window, {needed} are needed"
-        )
-    candidates, marks = replay(shared, market, settings.core_policy, settings.backtest_policy)
-    write_deployed(run, candidates, marks)
-    return (first, until), f"compared with the deployed {previous.model_version} over {days:.0f} days"

@@ -49,7 +49,10 @@ def choose_theta(
         return _held(previous, f"{n_starts} starts on the search window; {policy.min_candidates} are needed")
     if found is None or interval is None:
         return _held(previous, "no θ met the limits of drawdown and trades on the search window")
-    bounds = f"gain {interval.gain:.4f}, {policy.confidence:.0%} interval {interval.low:.4f} to {interval.high:.4f}"
+    bounds = (
+        f"gain {interval.gain:.4f}; {interval.low:.4f} to {interval.high:.4f} at {policy.confidence:.0%}"
+        " once the choice among all θ tried is allowed for"
+    )
     if not interval.excludes_zero:
         return _held(previous, f"the gain over the previous θ may be luck ({bounds})")
     if not deployed:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,15 +9,9 @@ import pytest
 
 from core.backtest.engine import Window, run_backtest
 from core.backtest.replay import Market, known_starts, portfolio_of, replay
-from core.config.loader import load_settings
 from core.config.settings import Settings
 from core.errors import BlockedError, InputError
 from tests.unit.backtest.market import HOUR, LABEL, pair_market
-
-
-@pytest.fixture(scope="module")
-def settings() -> Settings:
-    return load_settings(Path(__file__).parents[3] / "configs", "prod")
 
 
 def market_of(settings: Settings) -> Market:
