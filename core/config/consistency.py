@@ -15,7 +15,7 @@ from core.config.faults import Fault
 from core.config.model import ConfigModel
 from core.config.pipeline_policy import PipelinePolicy
 from core.config.retrain_policy import RetrainPolicy
-from core.config.sources import Simulator, Sources
+from core.config.sources import FileProvider, Simulator, Sources
 from core.config.universe import Universe
 
 Section = TypeVar("Section", bound=ConfigModel)
@@ -44,6 +44,7 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
         faults += _core(core)
     if sources:
         faults += _priorities(sources)
+        faults += _layout_zones(sources)
     if pipeline:
         faults += _pipeline(pipeline)
     if retrain:
@@ -117,6 +118,12 @@ def _priorities(sources: Sources) -> Iterator[Fault]:
         values = [getattr(provider, field) for provider in sources.providers]
         for value in sorted({value for value in values if values.count(value) > 1}):
             yield Fault("sources.yaml", f"providers.*.{field}", f"a {field} used once; {value!r} stands twice")
+
+
+def _layout_zones(sources: Sources) -> Iterator[Fault]:
+    for index, provider in enumerate(sources.providers):
+        if isinstance(provider, FileProvider):
+            yield from _zone("sources.yaml", f"providers.{index}.layout.timezone", provider.layout.timezone)
 
 
 def _core(core: CorePolicy) -> Iterator[Fault]:

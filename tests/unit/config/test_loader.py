@@ -102,6 +102,7 @@ def test_the_report_names_where_and_what_to_do(tmp_path: Path) -> None:
         ("data_retention.yaml", "canonical_months", 2, "at least history_lookback_months"),
         ("pipeline_policy.yaml", "timeframe_default", "1d", "one of timeframe_allowed"),
         ("backtest_policy.yaml", "daily_mark.timezone", "Mars/Base", "an IANA time zone"),
+        ("sources.yaml", "providers.0.layout.timezone", "Mars/Base", "an IANA time zone"),
         ("backtest_policy.yaml", "daily_mark.time", "25:00", "pattern"),
         ("environment.yaml", "docker.image", "tasks:latest", "pinned, not 'latest'"),
         ("ml_core_storage.yaml", "canonical_root", "/mnt/x", "pattern"),
