@@ -138,7 +138,6 @@ def params_yaml(judged: JudgedRun, settings: Settings) -> bytes:
         "label": policy.label.model_dump(mode="json"),
         "decision": policy.decision.model_dump(mode="json"),
         "position_scale": policy.position_scale.model_dump(mode="json"),
-        "feature_windows": policy.feature_windows.model_dump(mode="json"),
         "pairs": [pair.model_dump(mode="json") for pair in settings.universe.pairs],
         "data_hash": identity.data_hash,
         "code_hash": identity.code_hash,
