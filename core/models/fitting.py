@@ -90,4 +90,12 @@ def _fit(rows: Floats, labels: Floats, target: Target, seed: int) -> bytes:
             where=f"core_policy.yaml label.{target.name}",
             remedy="check the label's limits and the bars of the training period",
         )
-    return fit_trees(rows, labels, target.weights(labels), loss=target.loss, parameters=target.parameters, seed=seed)
+    return fit_trees(
+        rows,
+        labels,
+        target.weights(labels),
+        loss=target.loss,
+        centred=target.centred,
+        parameters=target.parameters,
+        seed=seed,
+    )

@@ -17,6 +17,7 @@ from core.labels.exits import scan_paths
 from core.labels.starts import find_starts
 from core.market.pairs import Ints, PairBars
 from core.models.samples import Pool, Samples
+from core.models.windows import usable_opens
 
 
 def pool_pairs(
@@ -37,11 +38,10 @@ def pool_pairs(
     pooled = Samples(
         **{field.name: np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Samples)}
     )
-    complete = [tables[pair_id].ts[np.isfinite(tables[pair_id].values).all(axis=1)] for pair_id in pair_ids]
     return Pool(
         pair_ids=pair_ids,
         columns=tuple(core.model_inputs),
-        timeline=np.unique(np.concatenate(complete)),
+        timeline=usable_opens(tables[pair_id] for pair_id in pair_ids),
         timeframe_seconds=timeframes.pop(),
         samples=pooled.take(np.lexsort((pooled.pair, pooled.ts))),
     )

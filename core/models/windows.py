@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 from core.config.retrain_policy import WalkForward
 from core.errors import BlockedError
+from core.features.table import FeatureTable
 from core.market.pairs import Ints
 
 _DAY: Final = 86_400
@@ -45,6 +47,12 @@ class Windows:
     steps: tuple[Step, ...]
 
 
+def usable_opens(tables: Iterable[FeatureTable]) -> Ints:
+    """Opens (epoch seconds UTC, int64, sorted, unique) of bars at which some pair's features are complete."""
+    complete = [table.ts[np.isfinite(table.values).all(axis=1)] for table in tables]
+    return np.unique(np.concatenate(complete))
+
+
 def plan_windows(usable: Ints, timeframe_seconds: int, policy: WalkForward) -> Windows:
     """Cut a history into its windows.
 
@@ -53,7 +61,7 @@ def plan_windows(usable: Ints, timeframe_seconds: int, policy: WalkForward) -> W
     months (UTC), the first one starting with the first prediction.
 
     Args:
-        usable: int64, sorted unique opens (epoch seconds UTC) of bars with complete features, over all pairs.
+        usable: int64, from `usable_opens` over all pairs.
         timeframe_seconds: length of a bar.
         policy: the walk-forward policy.
 

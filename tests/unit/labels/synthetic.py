@@ -92,7 +92,7 @@ def random_pair(seed: int, n: int, *, filled_share: float = 0.1, segments: int =
     close_b = np.exp(np.cumsum(rng.normal(0.0, 0.01, n)))
     z = np.zeros(n)
     for i in range(1, n):
-        z[i] = 0.9 * z[i - 1] + rng.normal(0.0, 0.9)
+        z[i] = 0.97 * z[i - 1] + rng.normal(0.0, 0.5)
     bars = pair_bars(
         close_a,
         close_b,
