@@ -66,7 +66,7 @@ def catalog_lake(context: TaskContext, as_of: str | None) -> TaskResult:
     with lake.reading(f"catalog {context.trace_id}"):
         index = build_index(lake, timeframe)
         _require_symbols(index, symbols)
-        now = parse_as_of(as_of) if as_of is not None else _last_close(index, symbols, seconds)
+        now = parse_as_of(as_of) if as_of is not None else last_close(index, symbols, seconds)
         window = history_window(now, settings.retrain_policy.history_months, seconds)
         index, exclusions = admit(index, window, symbols, settings.pipeline_policy.dq_thresholds)
         _require_admitted(index, symbols, exclusions, window)
@@ -103,7 +103,8 @@ def catalog_lake(context: TaskContext, as_of: str | None) -> TaskResult:
     )
 
 
-def _last_close(index: pd.DataFrame, symbols: list[str], seconds: int) -> datetime.datetime:
+def last_close(index: pd.DataFrame, symbols: list[str], seconds: int) -> datetime.datetime:
+    """When the newest bar of the symbols closes."""
     newest: pd.Timestamp = index.loc[index["symbol"].isin(symbols), "last_ts"].max()
     return newest.to_pydatetime() + datetime.timedelta(seconds=seconds)
 

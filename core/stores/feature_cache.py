@@ -1,0 +1,171 @@
+"""Unscaled features by month, kept under the hash of what made them (SPEC FEAT-2, S14).
+
+features_root/{timeframe}/{pair}/{YYYY-MM}/{feature_hash}.parquet holds a month's rows and, in its metadata, the
+kernel's state after the last of them. A month's hash covers the feature definition, and the data hashes of both legs'
+partitions from the pair's first month up to this one: running sums depend on where they start, so a month is what all
+months before it made it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from core.config.core_policy import CorePolicy
+from core.config.universe import Pair
+from core.features.kernels.snapshot import state_from_bytes, state_to_bytes
+from core.features.kernels.state import KernelState
+from core.features.live import LiveFeatures, cut_bars
+from core.features.schema import schema_definition
+from core.features.table import FEATURE_COLUMNS, FeatureTable
+from core.market.pairs import PairBars
+from core.quality.admission import ADMITTED
+from core.stores.files import sha256_json, write_bytes
+
+HELD: Final = ("alpha", "spread_mean", "spread_sd")
+PREPROCESSING_KEYS: Final = ("windows", "columns", "format")
+"""The part of the feature definition that shapes unscaled columns."""
+
+Warn = Callable[[Path, str], None]
+
+
+@dataclass(frozen=True)
+class CachedFeatures:
+    """A pair's features and how many of its months were computed anew."""
+
+    table: FeatureTable
+    months_computed: int
+    months_cached: int
+
+
+@dataclass(frozen=True)
+class _Month:
+    name: str
+    first: int
+    end: int
+    feature_hash: str
+
+
+def load_or_build(
+    features_root: Path, core: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, bars: PairBars, warn: Warn
+) -> CachedFeatures:
+    """Features of a pair's bars; months whose hash is there are read, the others computed and kept.
+
+    Computing goes on from the state stored with the month before, which gives the same bits as running through.
+
+    Args:
+        features_root: root of the cache.
+        core: windows and columns.
+        timeframe: name of the time frame.
+        pair: whose bars these are.
+        index: the run's dataset index, whose hashes name the data.
+        bars: the pair's bars as `load_pairs` gives them.
+        warn: told of a damaged file (path, what is wrong), which is then computed again.
+
+    Raises:
+        TransientError: the disk is full or failing.
+    """
+    parts: list[FeatureTable] = []
+    state: KernelState | None = None
+    computed = 0
+    for month in _months(core, timeframe, pair, index, bars):
+        path = features_root / timeframe / pair.id / month.name / f"{month.feature_hash}.parquet"
+        month_bars = cut_bars(bars, month.first, month.end)
+        found = _read(path, month_bars, warn)
+        if found is None:
+            kernel = LiveFeatures(core.feature_windows, state)
+            table = kernel.take(month_bars)
+            state = kernel.snapshot()
+            write_bytes(path, _file_bytes(table, state))
+            computed += 1
+        else:
+            table, state = found
+        parts.append(table)
+    return CachedFeatures(_join(bars, parts), computed, len(parts) - computed)
+
+
+def _months(core: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, bars: PairBars) -> Iterator[_Month]:
+    definition = schema_definition(core)
+    chain = sha256_json([{key: definition[key] for key in PREPROCESSING_KEYS}, timeframe, pair.model_dump()])
+    data = _data_hashes(index, timeframe, (pair.a, pair.b))
+    names = np.datetime_as_string(bars.ts.astype("datetime64[s]"), unit="M")
+    firsts = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1])))
+    ends = [*firsts[1:].tolist(), len(bars)]
+    shared = {str(names[first]): (int(first), int(end)) for first, end in zip(firsts, ends, strict=True)}
+    for name in sorted({*data, *shared}):
+        chain = sha256_json([chain, name, data.get(name, [])])
+        if name in shared:
+            yield _Month(name, *shared[name], chain)
+
+
+def _data_hashes(index: pd.DataFrame, timeframe: str, symbols: tuple[str, str]) -> dict[str, list[list[str]]]:
+    """By month: symbol, hash and end of each admitted partition of the legs."""
+    used = index[index[ADMITTED] & index["symbol"].isin(symbols) & (index["timeframe"] == timeframe)]
+    hashes: dict[str, list[list[str]]] = {}
+    for row in used.sort_values(["year", "month", "symbol"]).itertuples():
+        hashes.setdefault(f"{row.year}-{row.month:02d}", []).append([str(row.symbol), str(row.data_hash), str(row.last_ts)])
+    return hashes
+
+
+def _columns(table: FeatureTable) -> dict[str, NDArray[Any]]:
+    features = {name: np.ascontiguousarray(table.column(name)) for name in FEATURE_COLUMNS}
+    return {"ts": table.ts, "segment": table.segment, **features, **{name: getattr(table, name) for name in HELD}}
+
+
+def _digest(columns: dict[str, NDArray[Any]], state: bytes) -> bytes:
+    digest = hashlib.sha256(state)
+    for name, values in columns.items():
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest().encode()
+
+
+def _file_bytes(table: FeatureTable, state: KernelState) -> bytes:
+    columns, content = _columns(table), state_to_bytes(state)
+    metadata = {b"state": base64.b64encode(content), b"digest": _digest(columns, content)}
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), sink, compression="snappy")
+    return bytes(sink.getvalue())
+
+
+def _read(path: Path, bars: PairBars, warn: Warn) -> tuple[FeatureTable, KernelState] | None:
+    if not path.is_file():
+        return None
+    try:
+        stored = pq.read_table(path)
+        content = base64.b64decode(stored.schema.metadata[b"state"], validate=True)
+        columns = {name: stored[name].to_numpy() for name in stored.column_names}
+        if _digest(columns, content) != stored.schema.metadata[b"digest"] or not np.array_equal(columns["ts"], bars.ts):
+            raise ValueError("its content is not what was written")
+        state = state_from_bytes(content)
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+        warn(path, str(error))
+        return None
+    table = FeatureTable(
+        pair_id=bars.pair_id,
+        ts=bars.ts,
+        segment=bars.segment,
+        values=np.column_stack([columns[name] for name in FEATURE_COLUMNS]),
+        **{name: columns[name] for name in HELD},
+    )
+    return table, state
+
+
+def _join(bars: PairBars, parts: list[FeatureTable]) -> FeatureTable:
+    return FeatureTable(
+        pair_id=bars.pair_id,
+        ts=bars.ts,
+        segment=bars.segment,
+        values=np.concatenate([part.values for part in parts]),
+        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in HELD},
+    )

@@ -1,0 +1,147 @@
+"""features: build a run's features through the cache, or export a pair's rows (SPEC FEAT-1 to FEAT-3)."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+
+from core.errors import InputError
+from core.features.batch import build_features
+from core.features.preprocessing import preprocessing_report
+from core.features.table import FEATURE_COLUMNS, FeatureTable
+from core.market.timeframe import timeframe_seconds
+from core.quality.admission import admit, history_window
+from core.quality.suites import features_suite
+from core.stores.catalog_index import build_index, read_index
+from core.stores.feature_cache import load_or_build
+from core.stores.files import write_bytes, write_json
+from core.stores.gate_reports import run_gate
+from core.stores.lake import Lake
+from core.stores.market_data import load_pairs
+from tasks.app import run_task
+from tasks.as_of import parse_as_of
+from tasks.catalog import last_close
+from tasks.context import TaskContext, TaskResult
+
+app = typer.Typer()
+
+
+@app.command()
+def features(
+    command: typer.Context,
+    run_id: Annotated[str | None, typer.Option(help="Build the features of all pairs of this run.")] = None,
+    pairs: Annotated[str | None, typer.Option(help="Export these pairs, ids separated by commas; needs --out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Parquet file to export to.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="Export as of this ISO 8601 instant; else the newest bar.")] = None,
+) -> None:
+    """Build a run's features, or export pairs: ts and one column a feature, unscaled.
+
+    Examples:
+
+    python -m tasks --config configs features --run-id R
+
+    python -m tasks --config configs features --pairs EURJPY-GBPJPY --out rows.parquet
+    """
+    if run_id is not None and pairs is None and out is None:
+        run_task(command, "features", lambda context: build_run(context, run_id))
+    elif run_id is None and pairs is not None and out is not None:
+        run_task(command, "features", lambda context: export(context, pairs.split(","), out, as_of))
+    else:
+        raise typer.BadParameter("give either --run-id, or --pairs with --out")
+
+
+def build_run(context: TaskContext, run_id: str) -> TaskResult:
+    """Fill the cache for every pair of the run, report imputations and exclusions, and hold the rows against the gate.
+
+    Raises:
+        QualityError: the gate failed.
+        InputError: the run is unknown, or no row of any pair is complete.
+    """
+    settings, run = context.settings, context.run(run_id)
+    identity = run.read_identity()
+    index = read_index(run.dataset_index)
+    bars = load_pairs(context.roots, settings, index, None)
+    tables: dict[str, FeatureTable] = {}
+    computed = cached = 0
+
+    def warn(path: Path, problem: str) -> None:
+        context.log.warning("feature_file_damaged", file=str(path), problem=problem)
+
+    for number, pair in enumerate(settings.universe.pairs, start=1):
+        built = load_or_build(
+            context.roots.features, settings.core_policy, identity.timeframe, pair, index, bars[pair.id], warn
+        )
+        tables[pair.id] = built.table
+        computed, cached = computed + built.months_computed, cached + built.months_cached
+        context.progress.advance(number, len(bars), "pairs")
+    write_json(run.preprocess_report, preprocessing_report(bars, tables))
+    rows = _rows(tables).dropna(ignore_index=True)
+    if rows.empty:
+        raise InputError(
+            "FEATURES_ROWS_NONE",
+            "no bar of any pair has all its features; every window needs more bars than there are",
+            where=str(run.preprocess_report),
+            remedy="import a longer history, or look in the catalog's dataset_index_filtered.json for what is left out",
+        )
+    gate = run_gate("features", features_suite(settings.core_policy.feature_windows), rows, run.gate("features"))
+    return TaskResult(
+        outputs={
+            "pairs": len(tables),
+            "rows": len(rows),
+            "months_computed": computed,
+            "months_cached": cached,
+            "gate_report": str(gate.report_path),
+        }
+    )
+
+
+def export(context: TaskContext, pair_ids: list[str], out: Path, as_of: str | None) -> TaskResult:
+    """Write the rows of some pairs over the history a run at `as_of` would use; with several pairs a column pair_id.
+
+    Raises:
+        InputError: an unknown pair, or a lake without its bars.
+    """
+    settings = context.settings
+    timeframe = settings.pipeline_policy.timeframe_default
+    seconds = timeframe_seconds(timeframe)
+    symbols = sorted(settings.universe.symbols)
+    lake = Lake(context.roots.canonical)
+    with lake.reading(f"features {context.trace_id}"):
+        index = build_index(lake, timeframe)
+        if not index["symbol"].isin(symbols).any():
+            raise InputError(
+                "CATALOG_LAKE_EMPTY",
+                "the lake holds no bars of the universe's symbols",
+                where=str(context.roots.canonical),
+                remedy="run ingest first",
+            )
+        now = parse_as_of(as_of) if as_of is not None else last_close(index, symbols, seconds)
+        window = history_window(now, settings.retrain_policy.history_months, seconds)
+        index, _ = admit(index, window, symbols, settings.pipeline_policy.dq_thresholds)
+        bars = load_pairs(context.roots, settings, index, pair_ids)
+    windows = settings.core_policy.feature_windows
+    rows = _rows({pair_id: build_features(pair, windows) for pair_id, pair in bars.items()})
+    rows = rows if len(bars) > 1 else rows.drop(columns="pair_id")
+    sink = io.BytesIO()
+    rows.to_parquet(sink, index=False)
+    write_bytes(out, sink.getvalue())
+    return TaskResult(outputs={"file": str(out), "rows": len(rows), "pairs": len(bars), "columns": list(rows.columns)})
+
+
+def _rows(tables: Mapping[str, FeatureTable]) -> pd.DataFrame:
+    """ts (datetime64[us, UTC]), pair_id and FEATURE_COLUMNS of all pairs, one after another."""
+    frames = []
+    for pair_id, table in tables.items():
+        frame = pd.DataFrame(table.values, columns=list(FEATURE_COLUMNS))
+        frame.insert(0, "pair_id", pair_id)
+        frame.insert(0, "ts", pd.to_datetime(table.ts.astype("datetime64[s]").astype("datetime64[us]"), utc=True))
+        frames.append(frame)
+    rows = pd.concat(frames, ignore_index=True)
+    rows["pair_id"] = rows["pair_id"].astype(np.dtype(object))
+    return rows
