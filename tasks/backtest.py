@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 
 from core.backtest.engine import Window, run_backtest
@@ -12,12 +13,14 @@ from core.backtest.frames import Run, equity_frame, summary_frame, trades_frame
 from core.backtest.replay import Market, portfolio_of, replay
 from core.backtest.summary import summarise
 from core.config.settings import Settings
-from core.features.batch import build_features
-from core.features.schema import FeatureSchema
+from core.config.universe import Pair
+from core.features.table import FeatureTable
+from core.market.pairs import PairBars
 from core.market.timeframe import timeframe_seconds
 from core.market.universe import conversion_symbols
 from core.models.windows import Windows, plan_windows
 from core.stores.catalog_index import read_index
+from core.stores.feature_cache import load_or_build
 from core.stores.market_data import load_pairs, load_symbol
 from core.stores.run_folder import RunFolder
 from tasks.app import run_task
@@ -28,6 +31,7 @@ from tasks.replay_record import (
     previous_theta,
     provenance_of,
     read_parquet,
+    read_schema_hash,
     require_version,
     write_candidates,
     write_frame,
@@ -61,7 +65,7 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
     """
     settings, run = context.settings, context.run(run_id)
     identity = require_version(run, model_version)
-    schema_hash = FeatureSchema.from_json((run.model / "feature_schema.json").read_bytes()).schema_hash
+    schema_hash = read_schema_hash(run)
     market = load_market(context, run)
     context.progress.advance(1, _STAGES, "stages")
     windows = _windows(market, settings)
@@ -111,17 +115,31 @@ def load_market(context: TaskContext, run: RunFolder) -> Market:
     """Bars, features and conversion prices of the partitions the run's index admits."""
     settings, index = context.settings, read_index(run.dataset_index)
     bars = load_pairs(context.roots, settings, index, None)
-    windows = settings.core_policy.feature_windows
+    pairs = [pair for pair in settings.universe.pairs if pair.id in bars]
     return Market(
         universe=settings.universe,
         cost_table=settings.cost_table,
         bars=bars,
-        tables={pair_id: build_features(pair, windows) for pair_id, pair in bars.items()},
+        tables={pair.id: _features(context, index, pair, bars[pair.id]) for pair in pairs},
         conversion={
             symbol: load_symbol(context.roots, settings, index, symbol)
             for symbol in conversion_symbols(settings.universe, settings.universe.pairs)
         },
     )
+
+
+def _features(context: TaskContext, index: pd.DataFrame, pair: Pair, bars: PairBars) -> FeatureTable:
+    settings = context.settings
+    cached = load_or_build(
+        context.roots.features,
+        settings.core_policy,
+        settings.pipeline_policy.timeframe_default,
+        pair,
+        index,
+        bars,
+        lambda path, problem: context.log.warning("feature_cache_damaged", path=str(path), problem=problem),
+    )
+    return cached.table
 
 
 def _windows(market: Market, settings: Settings) -> Windows:

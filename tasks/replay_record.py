@@ -16,6 +16,7 @@ from core.backtest.daily_marks import DailyMarks
 from core.backtest.frames import Provenance
 from core.config.settings import Settings
 from core.errors import InputError
+from core.features.schema import FeatureSchema
 from core.stores.files import read_json, write_bytes, write_json
 from core.stores.partition import parquet_bytes
 from core.stores.run_folder import PreviousModel, RunFolder, RunIdentity
@@ -103,6 +104,16 @@ def write_record(run: RunFolder, record: ReplayRecord) -> None:
 def read_record(run: RunFolder) -> ReplayRecord:
     """Read the record. Raises InputError when backtest has not finished."""
     return ReplayRecord(**read_json(run.backtest / _RECORD))
+
+
+def read_schema_hash(run: RunFolder) -> str:
+    """Hash of the run's feature schema. Raises InputError when train has not written it, or it is unreadable."""
+    path = run.model / "feature_schema.json"
+    if not path.is_file():
+        raise InputError(
+            "RUN_FILE_UNREADABLE", f"{path.name} is not there", where=str(path), remedy="run train of this run first"
+        )
+    return FeatureSchema.from_json(path.read_bytes()).schema_hash
 
 
 def read_parquet(path: Path) -> pa.Table:

@@ -218,6 +218,14 @@ def test_open_positions_are_marked_to_market_daily() -> None:
     assert net == pytest.approx([4_540.0])
 
 
+def test_a_fill_at_the_mark_itself_is_marked_from_the_next_day_on() -> None:
+    # entered at 22:00 UTC = 17:00 New York on Monday, held over Tuesday's mark at which A stands at 1.09
+    market = pair_market([2.5] + [1.5] * 30 + [0.3, 0.2], start="2024-03-04T21", close_a=[1.1] + [1.09] * 32)
+    result, _ = trade(market)
+    assert result.open_positions.tolist() == [0, 1, 0]
+    assert result.equity[:3].tolist() == pytest.approx([1e6, 1e6, 1e6 + 2_270.0])
+
+
 def test_gross_compounds_on_the_equity_of_the_last_mark() -> None:
     # two trades on two days: the first gains 10 % on leg A's 250,000, the second is sized on the new equity
     day = 24

@@ -86,7 +86,10 @@ def test_false_positives_are_counted_on_what_ai1_passes() -> None:
 
 
 def test_nothing_after_the_window_is_seen() -> None:
-    middle = Window(DATA.window.start, (DATA.window.start + DATA.window.end) // 2)
+    # right after a start that passes AI1 and is blocked: its label is not yet known there
+    blocked = (DATA.candidates.return_prob > 0.7) & (DATA.candidates.risk_score >= 0.3)
+    at = np.flatnonzero(blocked & (DATA.candidates.risk_event == 1.0))
+    middle = Window(DATA.window.start, int(DATA.candidates.decided[at[at.size // 2]]))
     seen = SearchData(DATA.candidates, DATA.marks, DATA.portfolio, middle, 260)
     found = DATA.candidates
     future = found.exit_ts > middle.end
