@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -204,6 +206,26 @@ def test_a_server_out_of_reach_may_be_tried_again(context: TaskContext, address:
     with pytest.raises(TransientError, match=code):
         publish_model(_with(context, **address), version, version)
     assert _names(context.roots.models) == set()
+    assert publish_model(context, version, version).outputs["status"] == "deployed"
+
+
+@contextmanager
+def _files_no_larger_than(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_nothing_half_written(context: TaskContext) -> None:
+    version = judged_run(context, 1)
+    context.run(version).oos_predictions.write_bytes(bytes(300_000))
+    with _files_no_larger_than(200_000), pytest.raises(TransientError, match="STORE_DISK_WRITE"):
+        publish_model(context, version, version)
+    assert _names(context.roots.models) == set()
+    assert _status(context, version) == "draft"
     assert publish_model(context, version, version).outputs["status"] == "deployed"
 
 
