@@ -134,11 +134,11 @@ def test_a_missing_bar_beside_a_bad_tick_is_one_hole_of_two() -> None:
 
 def test_a_bad_tick_at_the_very_edge_of_a_session_only_shortens_it() -> None:
     closes = CLOSES.copy()
-    closes[_index("2024-01-12T21:00")] *= 1.1
-    raw = bars(OPENS, closes)
-    raw = raw[epoch_seconds(raw["ts"]) != at("2024-01-14T22:00")].reset_index(drop=True)
-    clean = _clean(raw)
+    closes[_index("2024-01-14T23:00")] *= 1.1
+    kept = np.arange(OPENS.size) != _index("2024-01-14T22:00")  # the late open before it is within the tolerance
+    clean = _clean(bars(OPENS[kept], closes[kept]))
     assert clean.months["2024-01"].counts.outlier_bars == 1
+    assert len(clean.bars) == OPENS.size - 2
     assert not clean.bars["filled"].any()
     assert not clean.months["2024-01"].findings
 
