@@ -49,7 +49,7 @@ def label_ai1(bars: PairBars, table: FeatureTable, starts: Ints, ai1: Ai1Label) 
 
 
 @njit(cache=True, error_model="numpy")
-def _frozen_reversions(  # noqa: PLR0917
+def _frozen_reversions(
     a: Floats,
     b: Floats,
     beta: Floats,

@@ -43,7 +43,7 @@ class PositionPaths:
         exit: bar whose open fills the exit: the next one in the segment with no filled leg.
         reason: int8, an `ExitReason`.
         adverse: largest adverse move ≥ 0 in share of gross, on the closes of `entry` … `exit_decision` against the
-            entry's opens; NaN where the exit is cut off.
+            entry's opens, no later than the horizon; NaN where the exit is cut off.
     """
 
     start: Ints
@@ -65,7 +65,9 @@ def scan_paths(bars: PairBars, table: FeatureTable, starts: Ints, label: Label, 
     - z came back: |z| ≤ z_exit; on the frozen path z* within z_exit of zero or beyond it, as AI1's label has it;
     - z ran away: |z| ≥ z_stop;
     - the loss since entry, as a share of gross marked at closes, exceeds loss_limit;
-    - M = horizon_bars bars have passed since t.
+    - M = horizon_bars bars or more have passed since t.
+
+    A filled or spike bar decides nothing: its values lean on the bar after it (SPEC S12), so the next bar decides.
 
     z is that of the label's path: `rolling`, or `frozen` with β, α, mean and sd of bar t. Return of a leg is
     price/entry price − 1, weighted by its signed weight.
@@ -89,6 +91,7 @@ def scan_paths(bars: PairBars, table: FeatureTable, starts: Ints, label: Label, 
         bars.close_a,
         bars.close_b,
         bars.filled,
+        bars.spike,
         last_bars(bars.segment),
         z,
         np.log(bars.close_a),
@@ -128,12 +131,13 @@ def _next_tradable(filled: Counts, after: int, last: int) -> int:
 
 
 @njit(cache=True, error_model="numpy")
-def _walk(  # noqa: PLR0917
+def _walk(
     open_a: Floats,
     open_b: Floats,
     close_a: Floats,
     close_b: Floats,
     filled: Counts,
+    spike: Counts,
     last: Ints,
     z: Floats,
     log_a: Floats,
@@ -167,9 +171,12 @@ def _walk(  # noqa: PLR0917
         entry[k] = first
         sign = 1.0 if z[t] > 0.0 else -1.0
         worst = 0.0
-        for u in range(first, min(end, horizon_bar) + 1):
+        for u in range(first, end + 1):
             gain = weight_a[k] * (close_a[u] / open_a[first] - 1.0) + weight_b[k] * (close_b[u] / open_b[first] - 1.0)
-            worst = max(worst, -gain)
+            if u <= horizon_bar:
+                worst = max(worst, -gain)
+            if filled[u] != 0 or spike[u] != 0:
+                continue
             distance = sign * (log_a[u] - beta[t] * log_b[u] - level[t]) / sd[t] if frozen else abs(z[u])
             if distance <= z_exit:
                 reason[k] = _REVERTED
@@ -177,7 +184,7 @@ def _walk(  # noqa: PLR0917
                 reason[k] = _Z_STOP
             elif -gain > loss_limit:
                 reason[k] = _LOSS_LIMIT
-            elif u == horizon_bar:
+            elif u >= horizon_bar:
                 reason[k] = _HORIZON
             else:
                 continue

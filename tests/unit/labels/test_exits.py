@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,9 +20,7 @@ from tests.unit.labels.synthetic import decision, feature_table, pair_bars, poli
 Path = tuple[int, int, int, int, float]
 
 
-def _plain_path(  # noqa: PLR0917
-    bars: PairBars, table: FeatureTable, t: int, horizon: int, path: str, loss_limit: float
-) -> Path:
+def _plain_path(bars: PairBars, table: FeatureTable, t: int, horizon: int, path: str, loss_limit: float) -> Path:
     """entry, exit_decision, exit, reason, adverse."""
     inside = [u for u in range(t + 1, len(bars)) if bars.segment[u] == bars.segment[t]]
     tradable = [u for u in inside if bars.filled[u] == 0]
@@ -33,11 +32,14 @@ def _plain_path(  # noqa: PLR0917
     weight_a, weight_b = -sign / (1 + abs(beta)), sign * beta / (1 + abs(beta))
     worst = 0.0
     for u in inside:
-        if not entry <= u <= t + horizon:
+        if u < entry:
             continue
         gain = weight_a * (bars.close_a[u] / bars.open_a[entry] - 1.0)
         gain += weight_b * (bars.close_b[u] / bars.open_b[entry] - 1.0)
-        worst = max(worst, -gain)
+        if u <= t + horizon:
+            worst = max(worst, -gain)
+        if bars.filled[u] or bars.spike[u]:
+            continue
         spread = math.log(bars.close_a[u]) - beta * math.log(bars.close_b[u]) - table.alpha[t]
         held = (spread - table.spread_mean[t]) / table.spread_sd[t]
         if path == "rolling":
@@ -48,7 +50,7 @@ def _plain_path(  # noqa: PLR0917
             (ExitReason.REVERTED, reverted),
             (ExitReason.Z_STOP, stopped),
             (ExitReason.LOSS_LIMIT, -gain > loss_limit),
-            (ExitReason.HORIZON, u == t + horizon),
+            (ExitReason.HORIZON, u >= t + horizon),
         ]
         for reason, holds in rules:
             if holds:
@@ -66,7 +68,7 @@ def _plain_path(  # noqa: PLR0917
     filled_share=st.sampled_from([0.0, 0.1, 0.6]),
     loss_limit=st.sampled_from([0.005, 0.03, 1.0]),
 )
-def test_paths_equal_a_plain_loop(  # noqa: PLR0917
+def test_paths_equal_a_plain_loop(
     path: str, seed: int, n: int, horizon: int, filled_share: float, loss_limit: float
 ) -> None:
     bars, table = random_pair(seed, n, filled_share=filled_share)
@@ -147,3 +149,19 @@ def test_ai3_drops_cut_off_windows_even_when_the_position_had_left() -> None:
     paths = scan_paths(bars, table, starts, policy(4), decision())
     assert (paths.exit_decision >= 0).all()
     np.testing.assert_array_equal(label_ai3(paths, bars.segment, 4), [0.0, 0.0, math.nan])
+
+
+def test_a_filled_bar_decides_nothing() -> None:
+    # z is back at bar 2, whose close was interpolated with bar 3: bar 3 decides, bar 4 fills.
+    filled = [0, 0, 1, 0, 0, 0]
+    assert _story(_single([1.0] * 6, [2.5, 2.5, 0.1, 0.1, 0.1, 0.1], filled=filled)) == (1, 3, 4, ExitReason.REVERTED)
+    # The horizon of 4 ends on a filled bar: the bar after it decides.
+    filled = [0, 0, 0, 0, 1, 0, 0]
+    assert _story(_single([1.0] * 7, [2.5] * 7, filled=filled)) == (1, 5, 6, ExitReason.HORIZON)
+
+
+def test_a_spike_bar_decides_nothing() -> None:
+    bars = replace(pair_bars(np.ones(6), np.ones(6)), spike=np.array([0, 0, 2, 0, 0, 0], dtype=np.uint8))
+    table = feature_table(bars, z=np.array([2.5, 2.5, 0.1, 2.5, 0.1, 0.1]), beta=1.0)
+    paths = scan_paths(bars, table, np.array([0], dtype=np.int64), policy(4), decision())
+    assert _story(paths) == (1, 4, 5, ExitReason.REVERTED)
