@@ -22,7 +22,7 @@ from tests.unit.models.synthetic import policies, random_pairs, random_pool
     purge=st.integers(0, 60),
     embargo=st.integers(0, 60),
 )
-def test_no_training_window_meets_a_validation_window(  # noqa: PLR0917
+def test_no_training_window_meets_a_validation_window(
     seed: int, n: int, pairs: int, folds: int, purge: int, embargo: int
 ) -> None:
     core, retrain = policies(folds=folds, purge_bars=purge, embargo_bars=embargo)
