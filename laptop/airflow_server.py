@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import importlib
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from typing import Final, NoReturn
 
 STOP_SECONDS: Final = 8.0
 _POLL_SECONDS: Final = 0.05
+_ROUTES: Final = {"core_api": ("app", "routes.public", "routes.ui"), "execution_api": ("app", "routes")}
 _PR_SET_PDEATHSIG: Final = 1
 
 
@@ -32,9 +34,11 @@ def main(execution_port: str) -> int:
     from airflow.cli.commands import dag_processor_command, scheduler_command  # noqa: F401, PLC0415 - shared by forks
     from airflow.utils.db import initdb  # noqa: PLC0415
 
+    gate = _Gate()
+    execution = ("api-server", "--apps", "execution", "--port", execution_port)
     components = {
-        _fork(lambda: _airflow("api-server", "--apps", "core")): "api-server",
-        _fork(lambda: _airflow("api-server", "--apps", "execution", "--port", execution_port)): "execution API",
+        _fork(lambda: _serve("core_api", gate, "api-server", "--apps", "core")): "api-server",
+        _fork(lambda: _serve("execution_api", gate, *execution)): "execution API",
     }
     migration = _fork(initdb)
     _, status = os.waitpid(migration, 0)
@@ -42,6 +46,7 @@ def main(execution_port: str) -> int:
         sys.stderr.write("Airflow's database could not be migrated\n")
         _end(components)
         return 1
+    gate.open()
     components[_fork(lambda: _airflow("scheduler", "--skip-serve-logs"))] = "scheduler"
     components[_fork(lambda: _airflow("dag-processor"))] = "dag-processor"
     while not stop.requested:
@@ -63,6 +68,29 @@ class _StopRequest:
 
     def _request(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
+
+
+class _Gate:
+    """Forks wait at it until the process that made it opens it, or dies."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+
+    def open(self) -> None:
+        os.write(self._write, b"..")
+
+    def wait(self) -> None:
+        os.close(self._write)
+        if not os.read(self._read, 1):
+            os._exit(1)
+
+
+def _serve(api: str, gate: _Gate, *words: str) -> None:
+    """Import the routes, which takes seconds, while the database is migrated; serve them once it is."""
+    for module in _ROUTES[api]:
+        importlib.import_module(f"airflow.api_fastapi.{api}.{module}")
+    gate.wait()
+    _airflow(*words)
 
 
 def _airflow(*words: str) -> None:
