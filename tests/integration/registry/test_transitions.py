@@ -136,7 +136,7 @@ def test_no_order_of_writes_breaks_the_rules(registry_url: str) -> None:
         run_state_machine_as_test(
             RegistryRules,
             settings=settings(
-                max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
             ),
         )
 
