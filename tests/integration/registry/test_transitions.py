@@ -84,7 +84,8 @@ class RegistryRules(RuleBasedStateMachine):
     @rule(number=NUMBERS)
     def change_a_fact(self, number: int) -> None:
         version = model_facts(number).model_version
-        allowed = self._allowed("UPDATE core.model_registry SET theta1 = theta1 * 0.9 WHERE model_version = %s", (version,))
+        query = "UPDATE core.model_registry SET theta1 = theta1 * 0.9 WHERE model_version = %s"
+        allowed = self._allowed(query, (version,))
         assert allowed == (number not in self.known or self.known[number][0] is ModelStatus.DRAFT)
 
     @rule(number=NUMBERS)
