@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -36,6 +35,9 @@ class LiveFeatures:
 
 def cut_bars(bars: PairBars, first: int, end: int) -> PairBars:
     """The pair's bars first … end − 1."""
-    values: dict[str, Any] = {field.name: getattr(bars, field.name) for field in fields(bars)}
-    cut = {name: value[first:end] if isinstance(value, np.ndarray) else value for name, value in values.items()}
-    return PairBars(**cut)
+    cut = {
+        field.name: getattr(bars, field.name)[first:end]
+        for field in fields(bars)
+        if isinstance(getattr(bars, field.name), np.ndarray)
+    }
+    return replace(bars, **cut)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.features.kernels.average import average_clear, average_push
-from core.features.kernels.compiled import compiled
+from core.features.kernels.compiled import compiled, inlined
 from core.features.kernels.extremes import extremes_clear, extremes_push
 from core.features.kernels.joint import joint_clear, joint_correlation, joint_line, joint_push
 from core.features.kernels.median import median_clear, median_push
@@ -26,9 +26,10 @@ HELD_COLUMNS: Final = 3
 
 
 @compiled
-def step(
+def step(  # noqa: PLR0915 - one straight pass
     record: Record,
     rings: Floats,
+    links: Ints,
     segment: int,
     high_a: float,
     low_a: float,
@@ -44,8 +45,8 @@ def step(
 ) -> None:
     """Take one bar in; write its 20 features to `values[row]` and (alpha, spread mean, spread sd) to `held[row]`.
 
-    `record` and `rings` are the state (KernelState) and move to this bar. A bar of another segment than the one before
-    restarts every window.
+    `record`, `rings` and `links` are the state (KernelState) and move to this bar. A bar of another segment than the
+    one before restarts every window.
     """
     if segment != record.segment:
         _restart(record)
@@ -83,7 +84,7 @@ def step(
     values[row, 5] = abs(average_push(record.speed, dz))
     values[row, 6] = atr_a
     values[row, 7] = atr_b
-    values[row, 8] = _atr_ratio(record, rings, atr_a, atr_b)
+    values[row, 8] = _atr_ratio(record, rings, links, atr_a, atr_b)
     values[row, 9] = average_push(record.atr_spread, abs(change)) / spread_sd
     values[row, 10] = _half_life(record, rings, change)
     values[row, 11] = rho
@@ -112,6 +113,7 @@ def step(
 def run(
     state: NDArray[np.void],
     rings: Floats,
+    links: Ints,
     segment: Ints,
     high_a: Floats,
     low_a: Floats,
@@ -130,6 +132,7 @@ def run(
         step(
             record,
             rings,
+            links,
             segment[i],
             high_a[i],
             low_a[i],
@@ -176,7 +179,7 @@ def _restart(record: Record) -> None:
     share_clear(record.spike)
 
 
-@compiled
+@inlined
 def _true_range(high: float, low: float, close_before: float) -> float:
     """The bar's range including the step from the close before, where there is one."""
     if np.isnan(close_before):
@@ -184,15 +187,15 @@ def _true_range(high: float, low: float, close_before: float) -> float:
     return max(high, close_before) - min(low, close_before)
 
 
-@compiled
-def _atr_ratio(record: Record, rings: Floats, atr_a: float, atr_b: float) -> float:
+@inlined
+def _atr_ratio(record: Record, rings: Floats, links: Ints, atr_a: float, atr_b: float) -> float:
     """Relative volatility against its own median, as a factor ≥ 1."""
     relative = atr_a / atr_b if atr_a > 0.0 and atr_b > 0.0 else np.nan
-    ratio = relative / median_push(record.atr_ratio, rings, relative)
-    return max(ratio, 1.0 / ratio)
+    ratio = relative / median_push(record.atr_ratio, rings, links, relative)
+    return float(max(ratio, 1.0 / ratio))
 
 
-@compiled
+@inlined
 def _half_life(record: Record, rings: Floats, change: float) -> float:
     """Bars in which a deviation halves, from the regression of the spread's change on its level before."""
     joint_push(record.reversion, rings, record.spread, change)
@@ -201,24 +204,24 @@ def _half_life(record: Record, rings: Floats, change: float) -> float:
         return np.nan
     if slope <= -1.0 or slope >= 0.0:
         return record.half_life_max
-    return min(record.half_life_max, max(1.0, -np.log(2.0) / np.log1p(slope)))
+    return float(min(record.half_life_max, max(1.0, -np.log(2.0) / np.log1p(slope))))
 
 
-@compiled
+@inlined
 def _beta_stability(record: Record, rings: Floats) -> float:
     mean, variance = moments_read(record.beta_moments, rings)
-    return np.sqrt(variance) / max(abs(mean), record.beta_mean_floor)
+    return float(np.sqrt(variance) / max(abs(mean), record.beta_mean_floor))
 
 
-@compiled
+@inlined
 def _rsi(record: Record, change: float) -> float:
     """Wilder's relative strength index of the spread, 0 … 100; NaN where it never moved."""
     gain = average_push(record.gain, max(change, 0.0) if not np.isnan(change) else np.nan)
     loss = average_push(record.loss, max(-change, 0.0) if not np.isnan(change) else np.nan)
-    return 100.0 * gain / (gain + loss)
+    return float(100.0 * gain / (gain + loss))
 
 
-@compiled
+@inlined
 def _drawdown(record: Record, rings: Floats, hedged_return: float) -> float:
     """Larger distance of the hedged path from its recent high and low, in share of gross."""
     if np.isnan(hedged_return):
@@ -226,4 +229,4 @@ def _drawdown(record: Record, rings: Floats, hedged_return: float) -> float:
         return np.nan
     record.path += hedged_return
     highest, lowest = extremes_push(record.drawdown, rings, record.path)
-    return max(highest - record.path, record.path - lowest)
+    return float(max(highest - record.path, record.path - lowest))

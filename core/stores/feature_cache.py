@@ -113,7 +113,8 @@ def _data_hashes(index: pd.DataFrame, timeframe: str, symbols: tuple[str, str]) 
     used = index[index[ADMITTED] & index["symbol"].isin(symbols) & (index["timeframe"] == timeframe)]
     hashes: dict[str, list[list[str]]] = {}
     for row in used.sort_values(["year", "month", "symbol"]).itertuples():
-        hashes.setdefault(f"{row.year}-{row.month:02d}", []).append([str(row.symbol), str(row.data_hash), str(row.last_ts)])
+        entry = [str(row.symbol), str(row.data_hash), str(row.last_ts)]
+        hashes.setdefault(f"{row.year}-{row.month:02d}", []).append(entry)
     return hashes
 
 

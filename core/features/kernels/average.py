@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled
+from core.features.kernels.compiled import inlined
 
 
 class Average:
@@ -16,12 +16,12 @@ class Average:
     value: float
 
 
-@compiled
+@inlined
 def average_clear(average: Average) -> None:
     average.seen = 0
 
 
-@compiled
+@inlined
 def average_push(average: Average, x: float) -> float:
     """Take x in and return the average, NaN until its n-th valid value.
 

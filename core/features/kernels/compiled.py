@@ -8,11 +8,18 @@ import numpy as np
 from numba import njit
 
 compiled: Final = njit(cache=True, error_model="numpy", _nrt=False)
-"""Plain float arithmetic (no fast-math), division by zero as IEEE says, no memory management inside: kernels allocate nothing
-and atomic reference counts on every call would cost ten times their arithmetic."""
+"""Plain float arithmetic (no fast-math) and division by zero as IEEE says.
+
+Kernels allocate nothing, so memory management is left out: counting references on every call would cost ten times the
+arithmetic.
+"""
+
+inlined: Final = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)
+"""The same for the small functions of a step, whose calls would cost more than they do."""
 
 
 def record_type(fields: type) -> np.dtype[np.void]:
     """Record of a class's annotated fields in order: int is int64, float is float64, a class is a nested record."""
     kinds = {int: np.dtype(np.int64), float: np.dtype(np.float64)}
-    return np.dtype([(name, kinds.get(kind) or record_type(kind)) for name, kind in get_type_hints(fields).items()])
+    named = [(name, kinds.get(kind) or record_type(kind)) for name, kind in get_type_hints(fields).items()]
+    return np.dtype(named, align=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled
+from core.features.kernels.compiled import compiled, inlined
 from core.market.pairs import Floats
 
 
@@ -23,13 +23,13 @@ class Extremes:
     smallest: float
 
 
-@compiled
+@inlined
 def extremes_clear(extremes: Extremes) -> None:
     extremes.filled = 0
     extremes.head = 0
 
 
-@compiled
+@inlined
 def extremes_push(extremes: Extremes, rings: Floats, x: float) -> tuple[float, float]:
     """Take x in and return (max, min), NaN until the window is full; a NaN empties the window."""
     if np.isnan(x):

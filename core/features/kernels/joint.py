@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled
+from core.features.kernels.compiled import compiled, inlined
 from core.features.kernels.moments import CANCELLED, SUSPECT, ZERO
 from core.market.pairs import Floats
 
@@ -17,6 +17,7 @@ class Joint:
 
     start: int
     window: int
+    weight: float
     filled: int
     head: int
     anchor_x: float
@@ -28,13 +29,13 @@ class Joint:
     yy: float
 
 
-@compiled
+@inlined
 def joint_clear(joint: Joint) -> None:
     joint.filled = 0
     joint.head = 0
 
 
-@compiled
+@inlined
 def joint_push(joint: Joint, rings: Floats, x: float, y: float) -> None:
     """Take the point (x, y) in; a NaN in either empties the window."""
     if np.isnan(x) or np.isnan(y):
@@ -52,6 +53,13 @@ def joint_push(joint: Joint, rings: Floats, x: float, y: float) -> None:
         joint.xy += come_x * come_y - gone_x * gone_y
         joint.yy += (come_y - gone_y) * (come_y + gone_y)
     else:
+        if joint.filled == 0:
+            joint.anchor_x = x
+            joint.anchor_y = y
+            joint.x = 0.0
+            joint.y = 0.0
+        joint.x += x - joint.anchor_x
+        joint.y += y - joint.anchor_y
         joint.filled += 1
     rings[at] = x
     rings[at + 1] = y
@@ -61,37 +69,37 @@ def joint_push(joint: Joint, rings: Floats, x: float, y: float) -> None:
         _renew(joint, rings)
 
 
-@compiled
+@inlined
 def joint_line(joint: Joint, rings: Floats) -> tuple[float, float, float]:
     """Slope of y on x and the means of x and y; NaN until the window is full, slope NaN where x is constant."""
     if joint.filled < joint.window:
         return np.nan, np.nan, np.nan
     _settle(joint, rings)
-    xx = joint.xx - joint.x * joint.x / joint.window
-    xy = joint.xy - joint.x * joint.y / joint.window
+    xx = joint.xx - joint.x * joint.x * joint.weight
+    xy = joint.xy - joint.x * joint.y * joint.weight
     slope = xy / xx if xx > ZERO * (joint.window - 1) else np.nan
-    return slope, joint.anchor_x + joint.x / joint.window, joint.anchor_y + joint.y / joint.window
+    return slope, joint.anchor_x + joint.x * joint.weight, joint.anchor_y + joint.y * joint.weight
 
 
-@compiled
+@inlined
 def joint_correlation(joint: Joint, rings: Floats) -> float:
     """Pearson correlation in [−1, 1]; NaN until the window is full and where either series is constant."""
     if joint.filled < joint.window:
         return np.nan
     _settle(joint, rings)
-    xx = joint.xx - joint.x * joint.x / joint.window
-    xy = joint.xy - joint.x * joint.y / joint.window
-    yy = joint.yy - joint.y * joint.y / joint.window
+    xx = joint.xx - joint.x * joint.x * joint.weight
+    xy = joint.xy - joint.x * joint.y * joint.weight
+    yy = joint.yy - joint.y * joint.y * joint.weight
     if xx <= ZERO * (joint.window - 1) or yy <= ZERO * (joint.window - 1):
         return np.nan
-    return min(1.0, max(-1.0, xy / np.sqrt(xx * yy)))
+    return float(min(1.0, max(-1.0, xy / np.sqrt(xx * yy))))
 
 
-@compiled
+@inlined
 def _settle(joint: Joint, rings: Floats) -> None:
     """Renew the sums of a full window where they may have lost digits."""
-    xx = joint.xx - joint.x * joint.x / joint.window
-    yy = joint.yy - joint.y * joint.y / joint.window
+    xx = joint.xx - joint.x * joint.x * joint.weight
+    yy = joint.yy - joint.y * joint.y * joint.weight
     suspect = SUSPECT * (joint.window - 1)
     if xx < suspect or yy < suspect or xx < CANCELLED * joint.xx or yy < CANCELLED * joint.yy:
         _renew(joint, rings)
@@ -100,20 +108,14 @@ def _settle(joint: Joint, rings: Floats) -> None:
 @compiled
 def _renew(joint: Joint, rings: Floats) -> None:
     """Anchor both series at the window's means and take the sums anew."""
-    end = joint.start + 2 * joint.window
-    x = 0.0
-    y = 0.0
-    for i in range(joint.start, end, 2):
-        x += rings[i]
-        y += rings[i + 1]
-    anchor_x = x / joint.window
-    anchor_y = y / joint.window
+    anchor_x = joint.anchor_x + joint.x * joint.weight
+    anchor_y = joint.anchor_y + joint.y * joint.weight
     x = 0.0
     y = 0.0
     xx = 0.0
     xy = 0.0
     yy = 0.0
-    for i in range(joint.start, end, 2):
+    for i in range(joint.start, joint.start + 2 * joint.window, 2):
         deviation_x = rings[i] - anchor_x
         deviation_y = rings[i + 1] - anchor_y
         x += deviation_x

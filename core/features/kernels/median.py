@@ -1,67 +1,112 @@
-"""Median over a window: the window's values kept sorted, one leaving and one entering by insertion."""
+"""Median over a window, kept as a linked list in order of value.
+
+A node is a place in the ring of the window's values. The leaving value's node is known, so it is unlinked without a
+search; the entering value is searched for from the one before it, which a smooth series keeps near. Equal values stand
+in order of time.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled
-from core.market.pairs import Floats
+from core.features.kernels.compiled import inlined
+from core.market.pairs import Floats, Ints
 
 
 class Median:
-    """Record of a window: sorted at rings[start : start + window], in order of time in the stretch after it."""
+    """Record of a window with its values at rings[start : start + window].
+
+    links[node] is the next node and links[window + 1 + node] the one before. Node number `window` stands before the
+    first and after the last. `middle` is the node of rank (filled − 1) // 2.
+    """
 
     start: int
     window: int
     filled: int
     head: int
+    middle: int
 
 
-@compiled
+@inlined
 def median_clear(median: Median) -> None:
     median.filled = 0
     median.head = 0
 
 
-@compiled
-def median_push(median: Median, rings: Floats, x: float) -> float:
+@inlined
+def median_push(median: Median, rings: Floats, links: Ints, x: float) -> float:
     """Take x in and return the median, NaN until the window is full; a NaN empties the window."""
     if np.isnan(x):
         median_clear(median)
         return np.nan
-    start = median.start
-    at = start + median.window + median.head
+    values = median.start
+    node = median.head
+    median.head = node + 1 if node + 1 < median.window else 0
+    if median.filled == 0:
+        rings[values] = x
+        _link(links, median.window, median.window, 0, median.window)
+        median.middle = 0
+        median.filled = 1
+        return np.nan
+
+    middle = median.middle
+    rank = (median.filled - 1) // 2
     if median.filled == median.window:
-        hole = _first_not_below(rings, start, median.window, rings[at])
+        if node == middle:
+            middle = links[node]
+        elif rings[values + node] <= rings[values + middle]:
+            rank -= 1
+        _unlink(links, median.window, node)
     else:
-        hole = start + median.filled
         median.filled += 1
-    _insert(rings, start, start + median.filled, hole, x)
-    rings[at] = x
-    median.head = median.head + 1 if median.head + 1 < median.window else 0
+
+    _enter(median, rings, links, node, x)
+    if x < rings[values + middle]:
+        rank += 1
+    wanted = (median.filled - 1) // 2
+    if rank > wanted:
+        middle = links[median.window + 1 + middle]
+    elif rank < wanted:
+        middle = links[middle]
+    median.middle = middle
+
     if median.filled < median.window:
         return np.nan
-    upper = start + median.window // 2
-    return rings[upper] if median.window % 2 == 1 else 0.5 * (rings[upper - 1] + rings[upper])
+    lower = rings[values + middle]
+    upper = lower if median.window % 2 == 1 else rings[values + links[middle]]
+    return float(0.5 * (lower + upper))
 
 
-@compiled
-def _first_not_below(rings: Floats, start: int, length: int, x: float) -> int:
-    """First index of the sorted stretch rings[start : start + length] whose value is not below x; x is among them."""
-    while length > 1:
-        half = length // 2
-        start = start + half if rings[start + half - 1] < x else start
-        length -= half
-    return start
+@inlined
+def _enter(median: Median, rings: Floats, links: Ints, node: int, x: float) -> None:
+    """Give x the place of `node` in the ring and the place behind all values not above it in the list."""
+    values = median.start
+    end = median.window
+    preceding = node - 1 if node > 0 else end - 1
+    following = links[preceding]
+    if rings[values + preceding] <= x:
+        while following != end and rings[values + following] <= x:
+            preceding = following
+            following = links[following]
+    else:
+        while preceding != end and rings[values + preceding] > x:
+            following = preceding
+            preceding = links[end + 1 + preceding]
+    rings[values + node] = x
+    _link(links, end, preceding, node, following)
 
 
-@compiled
-def _insert(rings: Floats, start: int, end: int, hole: int, x: float) -> None:
-    """Put x into the sorted stretch rings[start : end], of which `hole` is free."""
-    while hole + 1 < end and rings[hole + 1] < x:
-        rings[hole] = rings[hole + 1]
-        hole += 1
-    while hole > start and rings[hole - 1] > x:
-        rings[hole] = rings[hole - 1]
-        hole -= 1
-    rings[hole] = x
+@inlined
+def _link(links: Ints, end: int, preceding: int, node: int, following: int) -> None:
+    links[node] = following
+    links[preceding] = node
+    links[end + 1 + node] = preceding
+    links[end + 1 + following] = node
+
+
+@inlined
+def _unlink(links: Ints, end: int, node: int) -> None:
+    following = links[node]
+    preceding = links[end + 1 + node]
+    links[preceding] = following
+    links[end + 1 + following] = preceding

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled
+from core.features.kernels.compiled import compiled, inlined
 from core.market.pairs import Floats
 
 SUSPECT: Final = 1e-12
@@ -27,6 +27,7 @@ class Moments:
 
     start: int
     window: int
+    weight: float
     filled: int
     head: int
     anchor: float
@@ -34,13 +35,13 @@ class Moments:
     squares: float
 
 
-@compiled
+@inlined
 def moments_clear(moments: Moments) -> None:
     moments.filled = 0
     moments.head = 0
 
 
-@compiled
+@inlined
 def moments_push(moments: Moments, rings: Floats, x: float) -> None:
     """Take x in; a NaN empties the window."""
     if np.isnan(x):
@@ -53,6 +54,10 @@ def moments_push(moments: Moments, rings: Floats, x: float) -> None:
         moments.total += come - gone
         moments.squares += (come - gone) * (come + gone)
     else:
+        if moments.filled == 0:
+            moments.anchor = x
+            moments.total = 0.0
+        moments.total += x - moments.anchor
         moments.filled += 1
     rings[at] = x
     moments.head += 1
@@ -61,7 +66,7 @@ def moments_push(moments: Moments, rings: Floats, x: float) -> None:
         _renew(moments, rings)
 
 
-@compiled
+@inlined
 def moments_read(moments: Moments, rings: Floats) -> tuple[float, float]:
     """Mean and variance (ddof 1; exactly 0 for a constant) of the window, NaN until it is full."""
     if moments.filled < moments.window:
@@ -71,23 +76,20 @@ def moments_read(moments: Moments, rings: Floats) -> tuple[float, float]:
         _renew(moments, rings)
         squares = _centred(moments)
     variance = squares / (moments.window - 1)
-    mean = moments.anchor + moments.total / moments.window
+    mean = moments.anchor + moments.total * moments.weight
     return mean, (variance if variance > ZERO else 0.0)
 
 
-@compiled
+@inlined
 def _centred(moments: Moments) -> float:
     """Sum of squared deviations from the window's mean."""
-    return moments.squares - moments.total * moments.total / moments.window
+    return moments.squares - moments.total * moments.total * moments.weight
 
 
 @compiled
 def _renew(moments: Moments, rings: Floats) -> None:
     """Anchor at the window's mean and take the sums anew."""
-    total = 0.0
-    for i in range(moments.start, moments.start + moments.window):
-        total += rings[i]
-    anchor = total / moments.window
+    anchor = moments.anchor + moments.total * moments.weight
     total = 0.0
     squares = 0.0
     for i in range(moments.start, moments.start + moments.window):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled
+from core.features.kernels.compiled import inlined
 from core.market.pairs import Floats
 
 
@@ -18,14 +18,14 @@ class Share:
     total: float
 
 
-@compiled
+@inlined
 def share_clear(share: Share) -> None:
     share.filled = 0
     share.head = 0
     share.total = 0.0
 
 
-@compiled
+@inlined
 def share_push(share: Share, rings: Floats, legs: int) -> float:
     """Take in how many legs (0, 1, 2) are marked; return marked / (2·window), NaN until the window is full."""
     at = share.start + share.head

@@ -1,14 +1,14 @@
 """Least-squares slope of a series over its own bar numbers.
 
-With d the deviations from an anchor and k = 0 … n−1, slope = Σ(k − (n−1)/2)·d_k / (n(n²−1)/12). The sums of d and k·d are
-updated by each value and taken anew, anchored at the window's mean, each time the ring has gone round once.
+With d the deviations from an anchor and k = 0 … n−1, slope = Σ(k − (n−1)/2)·d_k / (n(n²−1)/12). The sums of d and k·d
+are updated by each value and taken anew, anchored at the window's mean, each time the ring has gone round once.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled
+from core.features.kernels.compiled import compiled, inlined
 from core.market.pairs import Floats
 
 
@@ -24,13 +24,13 @@ class Slope:
     weighted: float
 
 
-@compiled
+@inlined
 def slope_clear(slope: Slope) -> None:
     slope.filled = 0
     slope.head = 0
 
 
-@compiled
+@inlined
 def slope_push(slope: Slope, rings: Floats, x: float) -> float:
     """Take x in and return the slope per bar, NaN until the window is full; a NaN empties the window."""
     if np.isnan(x):
@@ -43,6 +43,10 @@ def slope_push(slope: Slope, rings: Floats, x: float) -> float:
         slope.weighted += (slope.window - 1) * come + gone - slope.total
         slope.total += come - gone
     else:
+        if slope.filled == 0:
+            slope.anchor = x
+            slope.total = 0.0
+        slope.total += x - slope.anchor
         slope.filled += 1
     rings[at] = x
     slope.head += 1
@@ -58,10 +62,7 @@ def slope_push(slope: Slope, rings: Floats, x: float) -> float:
 @compiled
 def _renew(slope: Slope, rings: Floats) -> None:
     """Anchor at the window's mean and take the sums anew."""
-    total = 0.0
-    for k in range(slope.window):
-        total += rings[slope.start + k]
-    anchor = total / slope.window
+    anchor = slope.anchor + slope.total / slope.window
     total = 0.0
     weighted = 0.0
     for k in range(slope.window):
