@@ -132,7 +132,7 @@ def run_backtest(
 
 
 @njit(cache=True, error_model="numpy")
-def _walk(  # noqa: PLR0917
+def _walk(
     eligible: Ints,
     pair: Ints,
     decided: Ints,
@@ -224,14 +224,12 @@ def _walk(  # noqa: PLR0917
 
 
 @njit(cache=True, error_model="numpy")
-def _passes(  # noqa: PLR0917
-    return_prob: float, risk_score: float, z: float, theta1: float, theta2: float, z_stop: float
-) -> bool:
+def _passes(return_prob: float, risk_score: float, z: float, theta1: float, theta2: float, z_stop: float) -> bool:
     return return_prob > theta1 and risk_score < theta2 and abs(z) < z_stop
 
 
 @njit(cache=True, error_model="numpy")
-def _close(  # noqa: PLR0917
+def _close(
     p: int,
     exit_decided: Ints,
     net_a: Floats,

@@ -39,7 +39,7 @@ class LegMarket:
     usd_age: Ints
 
     @classmethod
-    def of(  # noqa: PLR0917
+    def of(
         cls,
         universe: Universe,
         cost_table: CostTable,
@@ -150,7 +150,7 @@ def price_leg(leg: LegMarket, weight: Floats, fills: Fills, nights: Floats) -> L
 
 
 @njit(cache=True, error_model="numpy")
-def fill_price(  # noqa: PLR0917
+def fill_price(
     price: float, buys: bool, spread_bp: float, slippage_bp: float, hour_factor: float, tick_size: float
 ) -> float:
     """The price of a fill: half the quoted spread and the hour's slippage against the trader, then the tick grid."""
@@ -159,7 +159,7 @@ def fill_price(  # noqa: PLR0917
 
 
 @njit(cache=True, error_model="numpy")
-def _price(  # noqa: PLR0917
+def _price(
     opens: Floats,
     closes: Floats,
     usd_open: Floats,

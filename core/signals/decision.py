@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from core.config.core_policy import Decision
 
 
-def passes(  # noqa: PLR0917
+def passes(
     return_prob: ArrayLike,
     risk_score: ArrayLike,
     theta1: float,

@@ -81,7 +81,7 @@ def _resampled_days(n_days: int, policy: ThetaSearch, seed: int) -> Ints:
 
 
 @njit(cache=True, error_model="numpy")
-def _largest_errors(  # noqa: PLR0917
+def _largest_errors(
     returns: NDArray[np.float64],
     closed: NDArray[np.float64],
     passed: NDArray[np.float64],

@@ -51,7 +51,7 @@ class Evaluation:
 
 
 @njit(cache=True, error_model="numpy")
-def objective_value(  # noqa: PLR0917
+def objective_value(
     annual: float,
     drawdown: float,
     trades: float,
