@@ -1,14 +1,15 @@
 """Unscaled features by month, kept under the hash of what made them (SPEC FEAT-2, S14).
 
 features_root/{timeframe}/{pair}/{YYYY-MM}/{feature_hash}.parquet holds a month's rows and, in its metadata, the
-kernel's state after the last of them. A month's hash covers the feature definition, and the data hashes of both legs'
-partitions from the pair's first month up to this one: running sums depend on where they start, so a month is what all
-months before it made it.
+kernel's state after the last of them. A month's hash covers the feature definition, the kernel's source, and for every
+month from the pair's first up to this one the data hashes of both legs' partitions and which of their bars the pair
+uses: running sums depend on where they start, so a month is what all months before it made it.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+import core.features
 from core.config.core_policy import CorePolicy
 from core.config.universe import Pair
 from core.features.kernels.snapshot import state_from_bytes, state_to_bytes
@@ -57,7 +59,7 @@ class _Month:
 
 
 def load_or_build(
-    features_root: Path, core: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, bars: PairBars, warn: Warn
+    features_root: Path, policy: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, bars: PairBars, warn: Warn
 ) -> CachedFeatures:
     """Features of a pair's bars; months whose hash is there are read, the others computed and kept.
 
@@ -65,7 +67,7 @@ def load_or_build(
 
     Args:
         features_root: root of the cache.
-        core: windows and columns.
+        policy: windows and columns.
         timeframe: name of the time frame.
         pair: whose bars these are.
         index: the run's dataset index, whose hashes name the data.
@@ -78,12 +80,12 @@ def load_or_build(
     parts: list[FeatureTable] = []
     state: KernelState | None = None
     computed = 0
-    for month in _months(core, timeframe, pair, index, bars):
+    for month in _months(policy, timeframe, pair, index, bars):
         path = features_root / timeframe / pair.id / month.name / f"{month.feature_hash}.parquet"
         month_bars = cut_bars(bars, month.first, month.end)
         found = _read(path, month_bars, warn)
         if found is None:
-            kernel = LiveFeatures(core.feature_windows, state)
+            kernel = LiveFeatures(policy.feature_windows, state)
             table = kernel.take(month_bars)
             state = kernel.snapshot()
             write_bytes(path, _file_bytes(table, state))
@@ -94,18 +96,38 @@ def load_or_build(
     return CachedFeatures(_join(bars, parts), computed, len(parts) - computed)
 
 
-def _months(core: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, bars: PairBars) -> Iterator[_Month]:
-    definition = schema_definition(core)
-    chain = sha256_json([{key: definition[key] for key in PREPROCESSING_KEYS}, timeframe, pair.model_dump()])
+def _months(policy: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, bars: PairBars) -> Iterator[_Month]:
+    definition = schema_definition(policy)
+    preprocessing = {key: definition[key] for key in PREPROCESSING_KEYS}
+    chain = sha256_json([preprocessing, _kernel_hash(), timeframe, pair.model_dump()])
     data = _data_hashes(index, timeframe, (pair.a, pair.b))
     names = np.datetime_as_string(bars.ts.astype("datetime64[s]"), unit="M")
     firsts = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1])))
     ends = [*firsts[1:].tolist(), len(bars)]
     shared = {str(names[first]): (int(first), int(end)) for first, end in zip(firsts, ends, strict=True)}
-    for name in sorted({*data, *shared}):
-        chain = sha256_json([chain, name, data.get(name, [])])
-        if name in shared:
-            yield _Month(name, *shared[name], chain)
+    for name in sorted(name for name in {*data, *shared} if name >= min(shared)):
+        first, end = shared.get(name, (0, 0))
+        chain = sha256_json([chain, name, data.get(name, []), _used(bars, first, end)])
+        if end > first:
+            yield _Month(name, first, end, chain)
+
+
+def _used(bars: PairBars, first: int, end: int) -> list[int]:
+    """Number and ends of a month's bars, and where a segment starts among them."""
+    if end == first:
+        return []
+    restarts = first + np.flatnonzero(np.diff(bars.segment[max(first - 1, 0) : end]))
+    return [end - first, int(bars.ts[first]), int(bars.ts[end - 1]), *restarts.tolist()]
+
+
+@functools.cache
+def _kernel_hash() -> str:
+    """SHA-256 of the code that computes the features: a changed kernel finds nothing of the old one's."""
+    room = Path(core.features.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted([room / "step.py", *(room / "kernels").glob("*.py")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _data_hashes(index: pd.DataFrame, timeframe: str, symbols: tuple[str, str]) -> dict[str, list[list[str]]]:

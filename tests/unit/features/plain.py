@@ -82,7 +82,7 @@ def plain_features(bars: PairBars, windows: FeatureWindows) -> PlainFeatures:
         "spike_share": Series(bars.spike.astype(float)).rolling(windows.quality).sum() / (2 * windows.quality),
     }
     values = pd.DataFrame(columns)[list(FEATURE_COLUMNS)]
-    return PlainFeatures(values, alpha.to_numpy(), mean.to_numpy(), sd.to_numpy())
+    return PlainFeatures(values, _floats(alpha), _floats(mean), _floats(sd))
 
 
 _PRICES = ("high_a", "low_a", "close_a", "high_b", "low_b", "close_b")
@@ -90,7 +90,7 @@ _PRICES = ("high_a", "low_a", "close_a", "high_b", "low_b", "close_b")
 
 def _rolling(series: Series, window: int, statistic: Statistic, zero_is_nan: bool = True) -> Series:
     """A statistic of each full window without NaN; an sd of 0 (exactly constant values) has no quotient: NaN."""
-    values = series.to_numpy()
+    values = _floats(series)
     out = np.full(len(values), np.nan)
     if len(values) >= window:
         rows = sliding_window_view(values, window)
@@ -103,10 +103,12 @@ def _rolling(series: Series, window: int, statistic: Statistic, zero_is_nan: boo
 def _rolling_pair(x: Series, y: Series, window: int, statistic: Callable[[Floats, Floats], Floats]) -> Series:
     out = np.full(len(x), np.nan)
     if len(x) >= window:
-        out[window - 1 :] = statistic(
-            sliding_window_view(x.to_numpy(), window), sliding_window_view(y.to_numpy(), window)
-        )
+        out[window - 1 :] = statistic(sliding_window_view(_floats(x), window), sliding_window_view(_floats(y), window))
     return pd.Series(out)
+
+
+def _floats(series: Series) -> Floats:
+    return np.asarray(series, dtype=np.float64)
 
 
 def _sd(rows: Floats) -> Floats:
