@@ -26,7 +26,6 @@ import core.features
 from core.config.core_policy import CorePolicy
 from core.config.universe import Pair
 from core.features.kernels.snapshot import state_from_bytes, state_to_bytes
-from core.features.kernels.state import KernelState
 from core.features.live import LiveFeatures, cut_bars
 from core.features.schema import schema_definition
 from core.features.table import FEATURE_COLUMNS, FeatureTable
@@ -78,20 +77,21 @@ def load_or_build(
         TransientError: the disk is full or failing.
     """
     parts: list[FeatureTable] = []
-    state: KernelState | None = None
+    kernel = LiveFeatures(policy.feature_windows)
+    stored: bytes | None = None
     computed = 0
     for month in _months(policy, timeframe, pair, index, bars):
         path = features_root / timeframe / pair.id / month.name / f"{month.feature_hash}.parquet"
         month_bars = cut_bars(bars, month.first, month.end)
         found = _read(path, month_bars, warn)
-        if found is None:
-            kernel = LiveFeatures(policy.feature_windows, state)
-            table = kernel.take(month_bars)
-            state = kernel.snapshot()
-            write_bytes(path, _file_bytes(table, state))
-            computed += 1
+        if found is not None:
+            table, stored = found
         else:
-            table, state = found
+            if stored is not None:
+                kernel, stored = LiveFeatures(policy.feature_windows, state_from_bytes(stored)), None
+            table = kernel.take(month_bars)
+            write_bytes(path, _file_bytes(table, state_to_bytes(kernel.snapshot())))
+            computed += 1
         parts.append(table)
     return CachedFeatures(_join(bars, parts), computed, len(parts) - computed)
 
@@ -153,24 +153,23 @@ def _digest(columns: dict[str, NDArray[Any]], state: bytes) -> bytes:
     return digest.hexdigest().encode()
 
 
-def _file_bytes(table: FeatureTable, state: KernelState) -> bytes:
-    columns, content = _columns(table), state_to_bytes(state)
-    metadata = {b"state": base64.b64encode(content), b"digest": _digest(columns, content)}
+def _file_bytes(table: FeatureTable, state: bytes) -> bytes:
+    columns = _columns(table)
+    metadata = {b"state": base64.b64encode(state), b"digest": _digest(columns, state)}
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns).replace_schema_metadata(metadata), sink, compression="snappy")
     return bytes(sink.getvalue())
 
 
-def _read(path: Path, bars: PairBars, warn: Warn) -> tuple[FeatureTable, KernelState] | None:
+def _read(path: Path, bars: PairBars, warn: Warn) -> tuple[FeatureTable, bytes] | None:
     if not path.is_file():
         return None
     try:
-        stored = pq.read_table(path)
-        content = base64.b64decode(stored.schema.metadata[b"state"], validate=True)
+        stored = pq.ParquetFile(path).read(use_threads=False)
+        state = base64.b64decode(stored.schema.metadata[b"state"], validate=True)
         columns = {name: stored[name].to_numpy() for name in stored.column_names}
-        if _digest(columns, content) != stored.schema.metadata[b"digest"] or not np.array_equal(columns["ts"], bars.ts):
+        if _digest(columns, state) != stored.schema.metadata[b"digest"] or not np.array_equal(columns["ts"], bars.ts):
             raise ValueError("its content is not what was written")
-        state = state_from_bytes(content)
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         warn(path, str(error))
         return None
