@@ -24,6 +24,7 @@ from core.stores.partition import PartitionKey, Provenance, bars_table, iso
 from tasks.app import run_task
 from tasks.as_of import parse_as_of
 from tasks.context import TaskContext, TaskResult
+from tasks.servers import require_servers
 
 app = typer.Typer()
 
@@ -61,7 +62,12 @@ def ingest(
 
     Example: python -m tasks --config configs ingest --data ../bars
     """
-    run_task(command, "ingest", lambda context: import_bars(context, data, ingest_run_id or context.trace_id, as_of))
+
+    def body(context: TaskContext) -> TaskResult:
+        require_servers(context)
+        return import_bars(context, data, ingest_run_id or context.trace_id, as_of)
+
+    run_task(command, "ingest", body)
 
 
 def import_bars(context: TaskContext, data: Path | None, ingest_run_id: str, as_of: str | None) -> TaskResult:

@@ -11,7 +11,6 @@ CORE = Path(__file__).parents[2] / "core"
 PURE = ("market", "quality", "features", "labels", "models", "signals", "backtest", "thresholds")
 IMPURE_MODULES = {
     "os",
-    "io",
     "pathlib",
     "shutil",
     "socket",
