@@ -88,10 +88,10 @@ def walk_forward(
         TransientError: MODEL_WORKER_LOST when a worker process dies.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=_adopt, initargs=(pool, learning)) as executor:
+    with ProcessPoolExecutor(workers, context) as executor:
         # The longest jobs first, so that no process is left with one at the end.
-        final = executor.submit(_fit_all)
-        steps = [executor.submit(_predict_step, step) for step in reversed(windows.steps)]
+        final = executor.submit(_fit_all, pool, learning)
+        steps = [executor.submit(_predict_step, pool, learning, step) for step in reversed(windows.steps)]
         jobs: list[Future[Any]] = [final, *steps]
         try:
             for done, job in enumerate(as_completed(jobs), start=1):
@@ -113,20 +113,12 @@ class _Refusal:
     remedy: str
 
 
-_adopted: list[tuple[Pool, Learning]] = []
-"""What this worker process works on."""
+def _predict_step(pool: Pool, learning: Learning, step: Step) -> StepResult | _Refusal:
+    return _try(lambda: predict_step(pool, learning, step))
 
 
-def _adopt(pool: Pool, learning: Learning) -> None:
-    _adopted.append((pool, learning))
-
-
-def _predict_step(step: Step) -> StepResult | _Refusal:
-    return _try(lambda: predict_step(*_adopted[0], step))
-
-
-def _fit_all() -> Fit | _Refusal:
-    return _try(lambda: fit_all(*_adopted[0]))
+def _fit_all(pool: Pool, learning: Learning) -> Fit | _Refusal:
+    return _try(lambda: fit_all(pool, learning))
 
 
 def _try(job: Callable[[], Result]) -> Result | _Refusal:

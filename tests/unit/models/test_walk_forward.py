@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from core.config.core_policy import CorePolicy
 from core.config.retrain_policy import RetrainPolicy
-from core.errors import BlockedError
+from core.errors import BlockedError, TransientError
 from core.features.batch import build_features
 from core.market.pairs import PairBars
 from core.models.artifact import dump
@@ -69,6 +70,18 @@ def test_a_refusal_in_a_worker_reaches_the_caller() -> None:
     with pytest.raises(BlockedError, match="MODEL_LABEL_ONE_CLASS") as raised:
         walk_forward(one_class, windows, learning, 1, lambda done, total: None)
     assert "ai1" in raised.value.message
+
+
+def test_a_killed_worker_is_transient_and_does_not_hang() -> None:
+    pool = random_pool(11, 3_300)
+    windows, learning, _, _ = _plan(pool)
+
+    def kill(done: int, total: int) -> None:
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    with pytest.raises(TransientError, match="MODEL_WORKER_LOST"):
+        walk_forward(pool, windows, learning, 1, kill)
 
 
 def _market(seed: int, n: int) -> PairBars:
