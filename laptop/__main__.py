@@ -43,56 +43,62 @@ def run(
 
     Example: python -m laptop run --state .state --once
     """
-    request = RunRequest(
-        state=StateFolder.at(state),
-        data=data.expanduser().resolve() if data else None,
-        config=config.expanduser().resolve() if config else None,
-        once=once,
-    )
+    bars = data.expanduser().resolve() if data else None
+    tree = config.expanduser().resolve() if config else None
+    request = RunRequest(state=StateFolder.of_market(state, bars, tree), data=bars, config=tree, once=once)
     raise typer.Exit(run_chain(request, Console()))
 
 
 @app.command()
 def status(state: StateOption) -> None:
     """Say what runs, where, and how the last run ended."""
-    console, folder = Console(soft_wrap=True, highlight=False), StateFolder.at(state)
+    console = Console(soft_wrap=True, highlight=False)
+    folders = StateFolder.all_below(state)
+    if not folders:
+        console.print(f"Nothing was run in {state.expanduser().resolve()}")
+    for folder in folders:
+        _describe(folder, console)
+
+
+def _describe(folder: StateFolder, console: Console) -> None:
     holder = folder.holder()
     processes = find_processes(folder.root)
     console.print(f"State folder: {folder.root}")
-    console.print(f"Launcher: process {holder}" if holder else "Launcher: not running")
-    console.print(f"Processes: {len(processes)}")
+    console.print(f"  Launcher: process {holder}" if holder else "  Launcher: not running")
+    console.print(f"  Processes: {len(processes)}")
     if folder.running.exists() and processes:
         for name, value in json.loads(folder.running.read_text(encoding="utf-8")).items():
-            console.print(f"  {name}={value}", markup=False)
+            console.print(f"    {name}={value}", markup=False)
     if folder.verdict.exists():
-        console.print(f"Last run: {folder.verdict.read_text(encoding='utf-8').strip()}", markup=False)
+        console.print(f"  Last run: {folder.verdict.read_text(encoding='utf-8').strip()}", markup=False)
     else:
-        console.print("Last run: none")
+        console.print("  Last run: none")
 
 
 @app.command()
 def stop(state: StateOption) -> None:
-    """Stop the launcher and everything it started."""
-    folder = StateFolder.at(state)
-    ended = _stop(folder)
+    """Stop the launchers and everything they started."""
+    ended = sum(_stop(folder) for folder in StateFolder.all_below(state))
     typer.echo(f"Stopped {ended} process{'es' if ended != 1 else ''}." if ended else "Nothing runs.")
 
 
 @app.command()
 def clean(state: StateOption) -> None:
     """Stop everything, then delete the state folder and the caches of the checks. Says first what it deletes."""
-    folder = StateFolder.at(state)
+    root = state.expanduser().resolve()
+    folders = StateFolder.all_below(state)
     caches = [REPOSITORY / name for name in CACHES]
     caches += [path for path in REPOSITORY.glob("*/**/__pycache__") if ".venv" not in path.parts]
-    targets = [path for path in (folder.root, *caches) if path.exists()]
-    if folder.root in {Path("/"), Path.home(), REPOSITORY} or folder.root in REPOSITORY.parents:
-        raise typer.BadParameter(f"{folder.root} is no state folder")
-    if folder.root.exists() and any(folder.root.iterdir()) and not folder.lock_file.exists():
-        raise typer.BadParameter(f"{folder.root} was not written by `make run`: nothing deleted")
+    targets = [path for path in (root, *caches) if path.exists()]
+    if root in {Path("/"), Path.home(), REPOSITORY} or root in REPOSITORY.parents:
+        raise typer.BadParameter(f"{root} is no state folder")
+    if root.exists() and set(root.iterdir()) != {folder.root for folder in folders}:
+        raise typer.BadParameter(f"{root} holds more than `make run` wrote: nothing deleted")
     for path in [path for path in targets if path.name != "__pycache__"]:
         typer.echo(f"deletes {path}")
     typer.echo(f"deletes {sum(path.name == '__pycache__' for path in targets)} __pycache__ folders")
-    _stop(folder)
+    for folder in folders:
+        _stop(folder)
     for path in targets:
         shutil.rmtree(path)
     typer.echo("Kept: .venv (delete it by hand to install again).")

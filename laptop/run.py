@@ -100,20 +100,11 @@ def _configuration(request: RunRequest, say: Callable[[str], None]) -> Path:
         return REPOSITORY / "configs"
     state = request.state
     if state.config.exists():
-        made_from = state.config_source.read_text(encoding="utf-8").strip() if state.config_source.exists() else ""
-        if made_from != str(request.data):
-            raise InputError(
-                "LAPTOP_CONFIG_FOREIGN",
-                f"the starter configuration was made from other bars ({made_from or 'unknown'})",
-                where=str(state.config),
-                remedy=f"name it with CONFIG={state.config}, delete it, or use another STATE=<folder>",
-            )
         say(f"Using the starter configuration {state.config}")
         return state.config
     say(f"No CONFIG given: writing a starter configuration for these bars to {state.config} and using it.")
     environment = task_environment(state, REPOSITORY / "configs", "postgresql:///nowhere", _NOWHERE)
     words = ("universe", "init", "--data", str(request.data), "--out", str(state.config))
-    state.config_source.write_text(f"{request.data}\n", encoding="utf-8")
     run_command(words, REPOSITORY / "configs", environment)
     return state.config
 

@@ -1,8 +1,9 @@
-"""Where a laptop's run writes: one folder, named by STATE."""
+"""Where a laptop's run writes: below STATE a folder a market; no two share a lake, a registry or a signal."""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -11,9 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from core.errors import InputError
+
+SIMULATED: Final = "simulated"
+_LOCK: Final = "lock"
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Secrets:
 
 @dataclass(frozen=True)
 class StateFolder:
-    """Paths below STATE. `root` is absolute."""
+    """Paths of one market's folder below STATE. `root` is absolute."""
 
     root: Path
 
@@ -35,6 +39,20 @@ class StateFolder:
     def at(cls, root: Path) -> Self:
         """The folder `root`, relative to where the caller stands."""
         return cls(root.expanduser().resolve())
+
+    @classmethod
+    def of_market(cls, state: Path, data: Path | None, config: Path | None) -> Self:
+        """The folder of a market below `state`: `simulated`, or named after the bars; told apart by the given paths."""
+        name = SIMULATED if data is None else data.name
+        paths = [str(path) for path in (data, config) if path is not None]
+        suffix = f"-{hashlib.sha256(os.fsencode(os.pathsep.join(paths))).hexdigest()[:8]}" if paths else ""
+        return cls.at(state / f"{name}{suffix}")
+
+    @classmethod
+    def all_below(cls, state: Path) -> list[Self]:
+        """The folders of all markets run so far, by name."""
+        root = state.expanduser().resolve()
+        return [cls(path.parent) for path in sorted(root.glob(f"*/{_LOCK}"))]
 
     @property
     def archive(self) -> Path:
@@ -62,11 +80,6 @@ class StateFolder:
         return self.root / "config"
 
     @property
-    def config_source(self) -> Path:
-        """Names the folder of bars `config` was made from."""
-        return self.root / "config.source"
-
-    @property
     def running(self) -> Path:
         """Addresses of the running stack."""
         return self.root / "running.json"
@@ -78,7 +91,7 @@ class StateFolder:
 
     @property
     def lock_file(self) -> Path:
-        return self.root / "lock"
+        return self.root / _LOCK
 
     def create(self) -> None:
         """Make the folder. Raises InputError where it cannot be written."""

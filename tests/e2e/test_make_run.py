@@ -43,7 +43,7 @@ def read_until(process: subprocess.Popen[str], words: str) -> str:
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StateFolder]:
-    folder = StateFolder.at(tmp_path_factory.mktemp("make-run") / "state")
+    folder = StateFolder.of_market(tmp_path_factory.mktemp("make-run") / "state", None, None)
     yield folder
     end_processes(folder.root)
     for server in (EmbeddedRedis(folder.redis), EmbeddedPostgres(folder.postgres)):
@@ -51,18 +51,18 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StateFolder]:
 
 
 def test_a_killed_run_is_taken_up_by_the_next_one_which_ends_with_a_verdict(state: StateFolder) -> None:
-    killed = start(state.root)
+    killed = start(state.root.parent)
     read_until(killed, "simulated market")
     read_until(killed, "catalog")
 
-    second = start(state.root)
+    second = start(state.root.parent)
     refused, _ = second.communicate()
     assert second.returncode == 20
     assert f"process {killed.pid}) uses this state folder" in refused
 
     killed.kill()  # no handler runs: whatever was started is left to itself
     killed.communicate()
-    run = start(state.root, "--once")
+    run = start(state.root.parent, "--once")
     output, _ = run.communicate()
     assert run.returncode == 0, output
 
@@ -92,7 +92,7 @@ def test_a_killed_run_is_taken_up_by_the_next_one_which_ends_with_a_verdict(stat
 
 
 def test_a_run_told_to_stop_while_it_starts_ends_everything_it_started(state: StateFolder) -> None:
-    run = start(state.root)
+    run = start(state.root.parent)
     read_until(run, "Starting PostgreSQL")
     while not find_processes(state.root):
         time.sleep(0.1)

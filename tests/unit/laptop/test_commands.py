@@ -43,7 +43,7 @@ def test_a_folder_of_bars_that_is_not_there_is_named_as_the_caller_sees_it(tmp_p
 
 
 def test_status_and_stop_where_nothing_runs(tmp_path: Path) -> None:
-    assert "not running" in laptop("status", "--state", tmp_path / "state").stdout
+    assert "Nothing was run" in laptop("status", "--state", tmp_path / "state").stdout
     assert laptop("stop", "--state", tmp_path / "state").stdout == "Nothing runs.\n"
 
 
@@ -53,7 +53,7 @@ def test_clean_touches_only_what_a_run_wrote(tmp_path: Path) -> None:
     (mine / "letter.txt").write_text("dear")
     refused = laptop("clean", "--state", mine)
     assert refused.returncode != 0
-    assert "not written by" in refused.stderr
+    assert "holds more than" in refused.stderr
     assert (mine / "letter.txt").exists()
 
 

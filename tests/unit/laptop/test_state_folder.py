@@ -99,3 +99,16 @@ def test_tasks_get_what_they_need_and_airflow_starts_no_telemetry(
     assert airflow["AIRFLOW__CORE__LOAD_EXAMPLES"] == "False"
     assert airflow["AIRFLOW__USAGE_DATA_COLLECTION__ENABLED"] == "False"
     assert airflow["AIRFLOW__API__HOST"] == "127.0.0.1"
+
+
+def test_each_market_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    markets = [(None, None), (None, tmp_path / "c"), (tmp_path / "bars", None), (tmp_path / "other" / "bars", None)]
+    folders = [StateFolder.of_market(tmp_path, data, config) for data, config in markets]
+    assert len({folder.root for folder in folders}) == len(markets)
+    assert folders[0].root == tmp_path / "simulated"
+    assert folders[2].root.name.startswith("bars-")
+    for folder in folders:
+        folder.create()
+        with folder.locked():
+            pass
+    assert {folder.root for folder in StateFolder.all_below(tmp_path)} == {folder.root for folder in folders}
