@@ -39,7 +39,7 @@ def run(
 ) -> None:
     """Start the stack, run the chain and follow it to its verdict.
 
-    Exit codes: 0 deployed, rejected or blocked; 130 stopped by a person; else the failing task's own code.
+    Exit codes: 0 deployed, rejected or blocked; 130 stopped before the verdict; else the failing task's own code.
 
     Example: python -m laptop run --state .state --once
     """

@@ -24,7 +24,7 @@ from laptop.display import make_display, state_words, took
 from laptop.environment import AIRFLOW_USER, REPOSITORY, SERVICE_ENVIRONMENT, task_environment
 from laptop.stack import Stack, run_command, tail
 from laptop.state_folder import StateFolder
-from laptop.verdict import Ending, nothing_ran, read_ending
+from laptop.verdict import STOPPED, Ending, nothing_ran, read_ending, stopped
 
 POLL_SECONDS: Final = 0.5
 _NOWHERE: Final = "unix:///nowhere"
@@ -45,14 +45,15 @@ class RunRequest:
 
 
 def run(request: RunRequest, console: Console) -> int:
-    """Do it all. Returns the exit code: 0 for deployed, rejected and blocked; 130 when a person stopped it."""
+    """Do it all. Returns the exit code: 0 for deployed, rejected and blocked; 130 when stopped before the verdict."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _request_stop)
     try:
         return _run(request, console)
     except StopRequested:
         console.print("Stopped.")
-        return 130
+        _close(stopped())
+        return STOPPED
     except CoreError as error:
         console.print(str(error), style="red", highlight=False, markup=False, soft_wrap=True)
         _close(nothing_ran(error))
@@ -86,10 +87,19 @@ def _run(request: RunRequest, console: Console) -> int:
                 say(f"Airflow stays up: {stack.address}   user {AIRFLOW_USER}   password {stack.password}")
                 say("Ctrl-C or `make stop` ends it.")
             _close(ending)
-            while not request.once:
-                stack.check()
-                time.sleep(POLL_SECONDS)
+            if not request.once:
+                _stay_up(stack)
     return ending.exit_code
+
+
+def _stay_up(stack: Stack) -> None:
+    """Until a person ends it, which is no failure of the run. Raises TransientError where Airflow ends by itself."""
+    try:
+        while True:
+            stack.check()
+            time.sleep(POLL_SECONDS)
+    except StopRequested:
+        return
 
 
 def _configuration(request: RunRequest, say: Callable[[str], None]) -> Path:

@@ -13,6 +13,8 @@ from core.stores.run_folder import RunFolder
 from laptop.chain import Chain, ChainState
 
 BLOCKED: Final = 11
+STOPPED: Final = 130
+"""As a shell reports a program that SIGINT ended."""
 _SIGNALS_AND_SHELLS: Final = 127
 
 
@@ -46,9 +48,17 @@ class Ending:
 
 
 def nothing_ran(error: CoreError) -> Ending:
-    """The ending of a run that failed before its first task."""
-    closing = Closing(None, "failed", [str(error)], None, None, None, None, None, None)
-    return Ending(closing, error.exit_code, None, None)
+    """The ending of a run whose stack failed."""
+    return _without_result(str(error), error.exit_code)
+
+
+def stopped() -> Ending:
+    """The ending of a run that a person stopped before its verdict."""
+    return _without_result("stopped before the verdict", STOPPED)
+
+
+def _without_result(reason: str, exit_code: int) -> Ending:
+    return Ending(Closing(None, "failed", [reason], None, None, None, None, None, None), exit_code, None, None)
 
 
 def read_ending(chain: Chain, state: ChainState, runs: Path, log_tail: str) -> Ending:

@@ -99,7 +99,7 @@ def test_a_run_told_to_stop_while_it_starts_ends_everything_it_started(state: St
     run.send_signal(signal.SIGTERM)
     output, _ = run.communicate()
     assert run.returncode == 130
-    assert "Stopped." in output
+    assert json.loads(output.splitlines()[-1])["reasons"] == ["stopped before the verdict"]
     deadline = time.monotonic() + 10.0
     while find_processes(state.root) and time.monotonic() < deadline:
         time.sleep(0.1)
