@@ -25,7 +25,7 @@ HELD_COLUMNS: Final = 3
 """Columns of the second output: what a position opened on the bar holds from its start."""
 
 
-@compiled
+@inlined
 def step(  # noqa: PLR0915 - one straight pass
     record: Record,
     rings: Floats,
@@ -204,7 +204,7 @@ def _half_life(record: Record, rings: Floats, change: float) -> float:
         return np.nan
     if slope <= -1.0 or slope >= 0.0:
         return record.half_life_max
-    return float(min(record.half_life_max, max(1.0, -np.log(2.0) / np.log1p(slope))))
+    return float(min(record.half_life_max, max(1.0, -np.log(2.0) / np.log(1.0 + slope))))
 
 
 @inlined

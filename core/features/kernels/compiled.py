@@ -18,6 +18,12 @@ inlined: Final = njit(cache=True, error_model="numpy", _nrt=False, forceinline=T
 """The same for the small functions of a step, whose calls would cost more than they do."""
 
 
+@inlined
+def place(index: int) -> int:
+    """An index known not to be negative, so that no end-relative indexing is compiled in."""
+    return np.uint64(index)  # type: ignore[return-value]
+
+
 def record_type(fields: type) -> np.dtype[np.void]:
     """Record of a class's annotated fields in order: int is int64, float is float64, a class is a nested record."""
     kinds = {int: np.dtype(np.int64), float: np.dtype(np.float64)}

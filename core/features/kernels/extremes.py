@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled, inlined
+from core.features.kernels.compiled import compiled, inlined, place
 from core.market.pairs import Floats
 
 
@@ -44,8 +44,8 @@ def extremes_push(extremes: Extremes, rings: Floats, x: float) -> tuple[float, f
     else:
         extremes.largest = max(extremes.largest, x)
         extremes.smallest = min(extremes.smallest, x)
-    rings[highs + head] = x
-    rings[lows + head] = x
+    rings[place(highs + head)] = x
+    rings[place(lows + head)] = x
     if extremes.filled < extremes.window:
         extremes.filled += 1
     full = extremes.filled == extremes.window
@@ -56,8 +56,8 @@ def extremes_push(extremes: Extremes, rings: Floats, x: float) -> tuple[float, f
         _turn_into_tails(extremes, rings)
         head = 0
     elif full:
-        largest = max(largest, rings[highs + head])
-        smallest = min(smallest, rings[lows + head])
+        largest = max(largest, rings[place(highs + head)])
+        smallest = min(smallest, rings[place(lows + head)])
     extremes.head = head
     if not full:
         return np.nan, np.nan
@@ -69,5 +69,5 @@ def _turn_into_tails(extremes: Extremes, rings: Floats) -> None:
     highs = extremes.start
     lows = extremes.start + extremes.window
     for i in range(extremes.window - 2, -1, -1):
-        rings[highs + i] = max(rings[highs + i], rings[highs + i + 1])
-        rings[lows + i] = min(rings[lows + i], rings[lows + i + 1])
+        rings[place(highs + i)] = max(rings[place(highs + i)], rings[place(highs + i + 1)])
+        rings[place(lows + i)] = min(rings[place(lows + i)], rings[place(lows + i + 1)])

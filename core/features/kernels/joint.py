@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled, inlined
+from core.features.kernels.compiled import compiled, inlined, place
 from core.features.kernels.moments import CANCELLED, SUSPECT, ZERO
 from core.market.pairs import Floats
 
@@ -41,10 +41,11 @@ def joint_push(joint: Joint, rings: Floats, x: float, y: float) -> None:
     if np.isnan(x) or np.isnan(y):
         joint_clear(joint)
         return
-    at = joint.start + 2 * joint.head
+    at_x = place(joint.start + 2 * joint.head)
+    at_y = place(joint.start + 2 * joint.head + 1)
     if joint.filled == joint.window:
-        gone_x = rings[at] - joint.anchor_x
-        gone_y = rings[at + 1] - joint.anchor_y
+        gone_x = rings[at_x] - joint.anchor_x
+        gone_y = rings[at_y] - joint.anchor_y
         come_x = x - joint.anchor_x
         come_y = y - joint.anchor_y
         joint.x += come_x - gone_x
@@ -61,8 +62,8 @@ def joint_push(joint: Joint, rings: Floats, x: float, y: float) -> None:
         joint.x += x - joint.anchor_x
         joint.y += y - joint.anchor_y
         joint.filled += 1
-    rings[at] = x
-    rings[at + 1] = y
+    rings[at_x] = x
+    rings[at_y] = y
     joint.head += 1
     if joint.head == joint.window:
         joint.head = 0
@@ -116,8 +117,8 @@ def _renew(joint: Joint, rings: Floats) -> None:
     xy = 0.0
     yy = 0.0
     for i in range(joint.start, joint.start + 2 * joint.window, 2):
-        deviation_x = rings[i] - anchor_x
-        deviation_y = rings[i + 1] - anchor_y
+        deviation_x = rings[place(i)] - anchor_x
+        deviation_y = rings[place(i + 1)] - anchor_y
         x += deviation_x
         y += deviation_y
         xx += deviation_x * deviation_x

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import inlined
+from core.features.kernels.compiled import inlined, place
 from core.market.pairs import Floats, Ints
 
 
@@ -43,7 +43,7 @@ def median_push(median: Median, rings: Floats, links: Ints, x: float) -> float:
     node = median.head
     median.head = node + 1 if node + 1 < median.window else 0
     if median.filled == 0:
-        rings[values] = x
+        rings[place(values)] = x
         _link(links, median.window, median.window, 0, median.window)
         median.middle = 0
         median.filled = 1
@@ -53,27 +53,27 @@ def median_push(median: Median, rings: Floats, links: Ints, x: float) -> float:
     rank = (median.filled - 1) // 2
     if median.filled == median.window:
         if node == middle:
-            middle = links[node]
-        elif rings[values + node] <= rings[values + middle]:
+            middle = links[place(node)]
+        elif rings[place(values + node)] <= rings[place(values + middle)]:
             rank -= 1
         _unlink(links, median.window, node)
     else:
         median.filled += 1
 
     _enter(median, rings, links, node, x)
-    if x < rings[values + middle]:
+    if x < rings[place(values + middle)]:
         rank += 1
     wanted = (median.filled - 1) // 2
     if rank > wanted:
-        middle = links[median.window + 1 + middle]
+        middle = links[place(median.window + 1 + middle)]
     elif rank < wanted:
-        middle = links[middle]
+        middle = links[place(middle)]
     median.middle = middle
 
     if median.filled < median.window:
         return np.nan
-    lower = rings[values + middle]
-    upper = lower if median.window % 2 == 1 else rings[values + links[middle]]
+    lower = rings[place(values + middle)]
+    upper = lower if median.window % 2 == 1 else rings[place(values + links[place(middle)])]
     return float(0.5 * (lower + upper))
 
 
@@ -83,30 +83,30 @@ def _enter(median: Median, rings: Floats, links: Ints, node: int, x: float) -> N
     values = median.start
     end = median.window
     preceding = node - 1 if node > 0 else end - 1
-    following = links[preceding]
-    if rings[values + preceding] <= x:
-        while following != end and rings[values + following] <= x:
+    following = links[place(preceding)]
+    if rings[place(values + preceding)] <= x:
+        while following != end and rings[place(values + following)] <= x:
             preceding = following
-            following = links[following]
+            following = links[place(following)]
     else:
-        while preceding != end and rings[values + preceding] > x:
+        while preceding != end and rings[place(values + preceding)] > x:
             following = preceding
-            preceding = links[end + 1 + preceding]
-    rings[values + node] = x
+            preceding = links[place(end + 1 + preceding)]
+    rings[place(values + node)] = x
     _link(links, end, preceding, node, following)
 
 
 @inlined
 def _link(links: Ints, end: int, preceding: int, node: int, following: int) -> None:
-    links[node] = following
-    links[preceding] = node
-    links[end + 1 + node] = preceding
-    links[end + 1 + following] = node
+    links[place(node)] = following
+    links[place(preceding)] = node
+    links[place(end + 1 + node)] = preceding
+    links[place(end + 1 + following)] = node
 
 
 @inlined
 def _unlink(links: Ints, end: int, node: int) -> None:
-    following = links[node]
-    preceding = links[end + 1 + node]
-    links[preceding] = following
-    links[end + 1 + following] = preceding
+    following = links[place(node)]
+    preceding = links[place(end + 1 + node)]
+    links[place(preceding)] = following
+    links[place(end + 1 + following)] = preceding

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled, inlined
+from core.features.kernels.compiled import compiled, inlined, place
 from core.market.pairs import Floats
 
 SUSPECT: Final = 1e-12
@@ -47,7 +47,7 @@ def moments_push(moments: Moments, rings: Floats, x: float) -> None:
     if np.isnan(x):
         moments_clear(moments)
         return
-    at = moments.start + moments.head
+    at = place(moments.start + moments.head)
     if moments.filled == moments.window:
         gone = rings[at] - moments.anchor
         come = x - moments.anchor
@@ -93,7 +93,7 @@ def _renew(moments: Moments, rings: Floats) -> None:
     total = 0.0
     squares = 0.0
     for i in range(moments.start, moments.start + moments.window):
-        deviation = rings[i] - anchor
+        deviation = rings[place(i)] - anchor
         total += deviation
         squares += deviation * deviation
     moments.anchor = anchor

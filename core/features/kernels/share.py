@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import inlined
+from core.features.kernels.compiled import inlined, place
 from core.market.pairs import Floats
 
 
@@ -28,7 +28,7 @@ def share_clear(share: Share) -> None:
 @inlined
 def share_push(share: Share, rings: Floats, legs: int) -> float:
     """Take in how many legs (0, 1, 2) are marked; return marked / (2·window), NaN until the window is full."""
-    at = share.start + share.head
+    at = place(share.start + share.head)
     if share.filled == share.window:
         share.total -= rings[at]
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled, inlined
+from core.features.kernels.compiled import compiled, inlined, place
 from core.market.pairs import Floats
 
 
@@ -36,7 +36,7 @@ def slope_push(slope: Slope, rings: Floats, x: float) -> float:
     if np.isnan(x):
         slope_clear(slope)
         return np.nan
-    at = slope.start + slope.head
+    at = place(slope.start + slope.head)
     if slope.filled == slope.window:
         gone = rings[at] - slope.anchor
         come = x - slope.anchor
@@ -66,7 +66,7 @@ def _renew(slope: Slope, rings: Floats) -> None:
     total = 0.0
     weighted = 0.0
     for k in range(slope.window):
-        deviation = rings[slope.start + k] - anchor
+        deviation = rings[place(slope.start + k)] - anchor
         total += deviation
         weighted += k * deviation
     slope.anchor = anchor

@@ -78,8 +78,8 @@ def plain_features(bars: PairBars, windows: FeatureWindows) -> PlainFeatures:
         "slope_spread": slope * windows.slope / sd,
         "rsi_spread": 100 - 100 / (1 + gain / loss),
         "dd_recent": np.maximum(highest - path, path - lowest),
-        "filled_share": Series(bars.filled.astype(float)).rolling(windows.quality).sum() / (2 * windows.quality),
-        "spike_share": Series(bars.spike.astype(float)).rolling(windows.quality).sum() / (2 * windows.quality),
+        "filled_share": pd.Series(bars.filled.astype(float)).rolling(windows.quality).sum() / (2 * windows.quality),
+        "spike_share": pd.Series(bars.spike.astype(float)).rolling(windows.quality).sum() / (2 * windows.quality),
     }
     values = pd.DataFrame(columns)[list(FEATURE_COLUMNS)]
     return PlainFeatures(values, _floats(alpha), _floats(mean), _floats(sd))
