@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.config.core_policy import FeatureWindows
 from core.features.kernels.state import KernelState, new_state
-from core.features.step import ALPHA, HELD_COLUMNS, SPREAD_MEAN, SPREAD_SD, run
+from core.features.step import ALPHA, HELD_ROWS, SPREAD_MEAN, SPREAD_SD, run
 from core.features.table import FEATURE_COLUMNS, FeatureTable
 from core.market.pairs import PairBars
 
@@ -28,7 +28,7 @@ def build_features(bars: PairBars, windows: FeatureWindows) -> FeatureTable:
 def advance(state: KernelState, bars: PairBars) -> FeatureTable:
     """Features of bars that follow those `state` has seen; `state` moves to the last of them, in place."""
     values = np.empty((len(bars), len(FEATURE_COLUMNS)))
-    held = np.empty((len(bars), HELD_COLUMNS))
+    held = np.empty((HELD_ROWS, len(bars)))
     run(
         state.record,
         state.rings,
@@ -50,12 +50,14 @@ def advance(state: KernelState, bars: PairBars) -> FeatureTable:
         ts=bars.ts,
         segment=bars.segment,
         values=values,
-        alpha=held[:, ALPHA].copy(),
-        spread_mean=held[:, SPREAD_MEAN].copy(),
-        spread_sd=held[:, SPREAD_SD].copy(),
+        alpha=held[ALPHA],
+        spread_mean=held[SPREAD_MEAN],
+        spread_sd=held[SPREAD_SD],
     )
 
 
 def _plain(array: NDArray[Scalar], dtype: type[Scalar]) -> NDArray[Scalar]:
     """The array in the one memory layout the step is compiled for."""
+    if array.dtype == dtype and array.flags.carray:
+        return array
     return np.require(array, dtype=dtype, requirements=["C", "W"])

@@ -21,8 +21,8 @@ from core.market.pairs import Counts, Floats, Ints
 ALPHA: Final = 0
 SPREAD_MEAN: Final = 1
 SPREAD_SD: Final = 2
-HELD_COLUMNS: Final = 3
-"""Columns of the second output: what a position opened on the bar holds from its start."""
+HELD_ROWS: Final = 3
+"""Rows of the second output: what a position opened on the bar holds from its start."""
 
 
 @inlined
@@ -43,7 +43,7 @@ def step(  # noqa: PLR0915 - one straight pass
     values: Floats,
     held: Floats,
 ) -> None:
-    """Take one bar in; write its 20 features to `values[row]` and (alpha, spread mean, spread sd) to `held[row]`.
+    """Take one bar in; write its 20 features to `values[row]` and (alpha, spread mean, spread sd) to `held[:, row]`.
 
     `record`, `rings` and `links` are the state (KernelState) and move to this bar. A bar of another segment than the
     one before restarts every window.
@@ -97,9 +97,9 @@ def step(  # noqa: PLR0915 - one straight pass
     values[row, 18] = share_push(record.filled, rings, filled)
     values[row, 19] = share_push(record.spike, rings, spike)
 
-    held[row, ALPHA] = mean_a - beta * mean_b
-    held[row, SPREAD_MEAN] = spread_mean
-    held[row, SPREAD_SD] = spread_sd
+    held[ALPHA, row] = mean_a - beta * mean_b
+    held[SPREAD_MEAN, row] = spread_mean
+    held[SPREAD_SD, row] = spread_sd
 
     record.close_a = close_a
     record.close_b = close_b
@@ -126,7 +126,7 @@ def run(
     values: Floats,
     held: Floats,
 ) -> None:
-    """Step through n bars in order; row i of `values` (n, 20) and `held` (n, 3) belongs to bar i."""
+    """Step through n bars in order; row i of `values` (n, 20) and column i of `held` (3, n) belong to bar i."""
     record = state[0]
     for i in range(close_a.shape[0]):
         step(
