@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.features.kernels.average import average_clear, average_push
-from core.features.kernels.compiled import compiled, inlined
+from core.features.kernels.compiled import cached, compiled, inlined
 from core.features.kernels.extremes import extremes_clear, extremes_push
+from core.features.kernels.fingerprint import fingerprint
 from core.features.kernels.joint import joint_clear, joint_correlation, joint_line, joint_push
 from core.features.kernels.median import median_clear, median_push
 from core.features.kernels.moments import moments_clear, moments_push, moments_read
@@ -110,45 +112,6 @@ def step(  # noqa: PLR0915 - one straight pass
 
 
 @compiled
-def run(
-    state: NDArray[np.void],
-    rings: Floats,
-    links: Ints,
-    segment: Ints,
-    high_a: Floats,
-    low_a: Floats,
-    close_a: Floats,
-    high_b: Floats,
-    low_b: Floats,
-    close_b: Floats,
-    filled: Counts,
-    spike: Counts,
-    values: Floats,
-    held: Floats,
-) -> None:
-    """Step through n bars in order; row i of `values` (n, 20) and column i of `held` (3, n) belong to bar i."""
-    record = state[0]
-    for i in range(close_a.shape[0]):
-        step(
-            record,
-            rings,
-            links,
-            segment[i],
-            high_a[i],
-            low_a[i],
-            close_a[i],
-            high_b[i],
-            low_b[i],
-            close_b[i],
-            filled[i],
-            spike[i],
-            i,
-            values,
-            held,
-        )
-
-
-@compiled
 def _restart(record: Record) -> None:
     record.close_a = np.nan
     record.close_b = np.nan
@@ -230,3 +193,52 @@ def _drawdown(record: Record, rings: Floats, hedged_return: float) -> float:
     record.path += hedged_return
     highest, lowest = extremes_push(record.drawdown, rings, record.path)
     return float(max(highest - record.path, record.path - lowest))
+
+
+def _compile_run(code: int) -> Callable[..., None]:
+    """The loop over `step`, kept on disk under a key that holds `code`."""
+
+    @cached
+    def run(
+        state: NDArray[np.void],
+        rings: Floats,
+        links: Ints,
+        segment: Ints,
+        high_a: Floats,
+        low_a: Floats,
+        close_a: Floats,
+        high_b: Floats,
+        low_b: Floats,
+        close_b: Floats,
+        filled: Counts,
+        spike: Counts,
+        values: Floats,
+        held: Floats,
+    ) -> None:
+        """Step through n bars in order; row i of `values` (n, 20) and column i of `held` (3, n) belong to bar i."""
+        record = state[0]
+        record.code = code
+        for i in range(close_a.shape[0]):
+            step(
+                record,
+                rings,
+                links,
+                segment[i],
+                high_a[i],
+                low_a[i],
+                close_a[i],
+                high_b[i],
+                low_b[i],
+                close_b[i],
+                filled[i],
+                spike[i],
+                i,
+                values,
+                held,
+            )
+
+    return cast(Callable[..., None], run)
+
+
+run: Final = _compile_run(fingerprint(step))
+"""Step through n bars in order: see `_compile_run`. Batch and live call this same compiled code."""

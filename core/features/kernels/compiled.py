@@ -7,15 +7,18 @@ from typing import Final, get_type_hints
 import numpy as np
 from numba import njit
 
-compiled: Final = njit(cache=True, error_model="numpy", _nrt=False)
+compiled: Final = njit(error_model="numpy", _nrt=False)
 """Plain float arithmetic (no fast-math) and division by zero as IEEE says.
 
 Kernels allocate nothing, so memory management is left out: counting references on every call would cost ten times the
 arithmetic.
 """
 
-inlined: Final = njit(cache=True, error_model="numpy", _nrt=False, forceinline=True)
+inlined: Final = njit(error_model="numpy", _nrt=False, forceinline=True)
 """The same for the small functions of a step, whose calls would cost more than they do."""
+
+cached: Final = njit(cache=True, error_model="numpy", _nrt=False)
+"""The same for a function Python calls: kept on disk with all it calls compiled in."""
 
 
 @inlined

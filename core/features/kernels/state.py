@@ -24,8 +24,12 @@ NO_SEGMENT: Final = -1
 
 
 class Record:
-    """Every number that is not in a ring: the bar before, and one record a statistic."""
+    """Every number that is not in a ring: the bar before, and one record a statistic.
 
+    `code` is the fingerprint of the code that last moved the state.
+    """
+
+    code: int
     segment: int
     close_a: float
     close_b: float
