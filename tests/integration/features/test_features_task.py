@@ -1,0 +1,97 @@
+"""The features task on a lake: a run's cache, report and gate, and a pair's rows exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+
+from core.errors import InputError
+from core.features.batch import build_features
+from core.features.table import FEATURE_COLUMNS
+from core.stores.catalog_index import read_index
+from core.stores.market_data import load_pairs
+from core.stores.run_folder import RunFolder
+from tasks import catalog
+from tasks.catalog import catalog_lake
+from tasks.features import build_run, export
+from tasks.ingest import import_bars
+from tests.integration.lake.world import World, settings
+
+PAIR = "GBPUSD-AUDUSD"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    world = World(tmp_path, settings())
+    world.write_all()
+    import_bars(world.context(), world.bars, "run", None)
+    return world
+
+
+@pytest.fixture
+def run(world: World, registry_url: str, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    with monkeypatch.context() as patch:
+        patch.setattr(catalog, "run_gate", lambda *_: None)
+        outputs = catalog_lake(world.context(registry_url), None).outputs
+    return RunFolder(Path(str(outputs["run_dir"])))
+
+
+def test_a_run_s_features_are_cached_reported_and_gated(world: World, run: RunFolder) -> None:
+    context = world.context()
+    outputs = build_run(context, run.path.name).outputs
+    assert (outputs["pairs"], outputs["months_computed"], outputs["months_cached"]) == (1, 4, 0)
+    cached = list((context.roots.features / "1h" / PAIR).glob("*/*.parquet"))
+    assert sorted(path.parent.name for path in cached) == ["2023-12", "2024-01", "2024-02", "2024-03"]
+    report = orjson.loads(run.preprocess_report.read_bytes())["pairs"][PAIR]
+    assert report["rows"] == outputs["rows"] == report["bars"] - 659
+    assert (run.gate("features") / "index.html").is_file()
+
+    again = build_run(context, run.path.name).outputs
+    assert (again["months_computed"], again["months_cached"], again["rows"]) == (0, 4, outputs["rows"])
+
+
+def test_a_damaged_file_is_mended_without_a_word_to_the_caller(world: World, run: RunFolder) -> None:
+    context = world.context()
+    build_run(context, run.path.name)
+    victim = next((context.roots.features / "1h" / PAIR / "2024-01").glob("*.parquet"))
+    whole = victim.read_bytes()
+    victim.write_bytes(whole[:-100])
+    assert build_run(context, run.path.name).outputs["months_computed"] == 1
+    assert victim.read_bytes() == whole
+
+
+def test_exported_rows_are_the_features_of_every_bar(world: World, run: RunFolder, tmp_path: Path) -> None:
+    context, out = world.context(), tmp_path / "out" / "rows.parquet"
+    outputs = export(context, [PAIR], out, None).outputs
+    rows = pd.read_parquet(out)
+    assert list(rows.columns) == ["ts", *FEATURE_COLUMNS] == outputs["columns"]
+    assert str(rows["ts"].dtype) == "datetime64[us, UTC]"
+    bars = load_pairs(context.roots, world.settings, read_index(run.dataset_index), [PAIR])[PAIR]
+    table = build_features(bars, world.settings.core_policy.feature_windows)
+    np.testing.assert_array_equal(rows[list(FEATURE_COLUMNS)].to_numpy(), table.values)
+    assert rows["ts"].iloc[0].timestamp() == bars.ts[0]
+
+
+def test_an_earlier_as_of_exports_a_beginning(world: World, tmp_path: Path) -> None:
+    context = world.context()
+    export(context, [PAIR], tmp_path / "all.parquet", None)
+    export(context, [PAIR], tmp_path / "early.parquet", "2024-02-20T12:00:00Z")
+    whole, early = pd.read_parquet(tmp_path / "all.parquet"), pd.read_parquet(tmp_path / "early.parquet")
+    assert early["ts"].iloc[-1] == pd.Timestamp("2024-02-20T11:00:00Z")
+    pd.testing.assert_frame_equal(early, whole.iloc[: len(early)])
+
+
+def test_an_unknown_pair_is_named_and_nothing_is_written(world: World, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="XXX-YYY") as caught:
+        export(world.context(), [PAIR, "XXX-YYY"], tmp_path / "rows.parquet", None)
+    assert caught.value.code == "CATALOG_PAIR_UNKNOWN"
+    assert not (tmp_path / "rows.parquet").exists()
+
+
+def test_an_unknown_run_is_an_input_error(world: World) -> None:
+    with pytest.raises(InputError, match="STORE_FILE_MISSING"):
+        build_run(world.context(), "20240101_0000_00000000")
