@@ -32,7 +32,6 @@ def advance(state: KernelState, bars: PairBars) -> FeatureTable:
     run(
         state.record,
         state.rings,
-        state.links,
         _plain(bars.segment, np.int64),
         _plain(bars.high_a, np.float64),
         _plain(bars.low_a, np.float64),

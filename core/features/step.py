@@ -31,7 +31,6 @@ HELD_ROWS: Final = 3
 def step(  # noqa: PLR0915 - one straight pass
     record: Record,
     rings: Floats,
-    links: Ints,
     segment: int,
     high_a: float,
     low_a: float,
@@ -47,7 +46,7 @@ def step(  # noqa: PLR0915 - one straight pass
 ) -> None:
     """Take one bar in; write its 20 features to `values[row]` and (alpha, spread mean, spread sd) to `held[:, row]`.
 
-    `record`, `rings` and `links` are the state (KernelState) and move to this bar. A bar of another segment than the
+    `record` and `rings` are the state (KernelState) and move to this bar. A bar of another segment than the
     one before restarts every window.
     """
     if segment != record.segment:
@@ -86,7 +85,7 @@ def step(  # noqa: PLR0915 - one straight pass
     values[row, 5] = abs(average_push(record.speed, dz))
     values[row, 6] = atr_a
     values[row, 7] = atr_b
-    values[row, 8] = _atr_ratio(record, rings, links, atr_a, atr_b)
+    values[row, 8] = _atr_ratio(record, rings, atr_a, atr_b)
     values[row, 9] = average_push(record.atr_spread, abs(change)) / spread_sd
     values[row, 10] = _half_life(record, rings, change)
     values[row, 11] = rho
@@ -151,10 +150,10 @@ def _true_range(high: float, low: float, close_before: float) -> float:
 
 
 @inlined
-def _atr_ratio(record: Record, rings: Floats, links: Ints, atr_a: float, atr_b: float) -> float:
+def _atr_ratio(record: Record, rings: Floats, atr_a: float, atr_b: float) -> float:
     """Relative volatility against its own median, as a factor ≥ 1."""
     relative = atr_a / atr_b if atr_a > 0.0 and atr_b > 0.0 else np.nan
-    ratio = relative / median_push(record.atr_ratio, rings, links, relative)
+    ratio = relative / median_push(record.atr_ratio, rings, relative)
     return float(max(ratio, 1.0 / ratio))
 
 
@@ -202,7 +201,6 @@ def _compile_run(code: int) -> Callable[..., None]:
     def run(
         state: NDArray[np.void],
         rings: Floats,
-        links: Ints,
         segment: Ints,
         high_a: Floats,
         low_a: Floats,
@@ -222,7 +220,6 @@ def _compile_run(code: int) -> Callable[..., None]:
             step(
                 record,
                 rings,
-                links,
                 segment[i],
                 high_a[i],
                 low_a[i],

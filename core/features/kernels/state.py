@@ -17,7 +17,7 @@ from core.features.kernels.median import Median
 from core.features.kernels.moments import Moments
 from core.features.kernels.share import Share
 from core.features.kernels.slope import Slope
-from core.market.pairs import Floats, Ints
+from core.market.pairs import Floats
 
 NO_SEGMENT: Final = -1
 """Segment of a kernel that has seen no bar; segments count from 0."""
@@ -67,7 +67,7 @@ RECORD: Final = record_type(Record)
 _RINGS: Final = {
     record_type(Joint): 2,
     record_type(Moments): 1,
-    record_type(Median): 1,
+    record_type(Median): 2,
     record_type(Slope): 1,
     record_type(Extremes): 2,
     record_type(Share): 1,
@@ -77,18 +77,14 @@ _RINGS: Final = {
 
 @dataclass(frozen=True)
 class KernelState:
-    """A structured array of one RECORD, the windows' values (float64) and the median's links (int64).
-
-    All change in place with each step.
-    """
+    """A structured array of one RECORD and the windows' values (float64); both change in place with each step."""
 
     record: NDArray[np.void]
     rings: Floats
-    links: Ints
 
     def copy(self) -> KernelState:
         """A snapshot that later steps leave alone."""
-        return KernelState(self.record.copy(), self.rings.copy(), self.links.copy())
+        return KernelState(self.record.copy(), self.rings.copy())
 
 
 def new_state(windows: FeatureWindows) -> KernelState:
@@ -108,7 +104,7 @@ def new_state(windows: FeatureWindows) -> KernelState:
     record["segment"] = NO_SEGMENT
     record["half_life_max"] = windows.half_life_max
     record["beta_mean_floor"] = windows.beta_mean_floor
-    return KernelState(record, np.zeros(end), np.zeros(2 * (windows.atr_ratio + 1), dtype=np.int64))
+    return KernelState(record, np.zeros(end))
 
 
 def _statistics(windows: FeatureWindows) -> dict[str, int]:
