@@ -10,11 +10,19 @@ from pathlib import Path
 
 import pytest
 import redis
+import structlog
 
 from core.stores.database import upgrade
 from laptop.servers import EmbeddedPostgres, EmbeddedRedis
 
 _numbers = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _own_logs() -> Iterator[None]:
+    """No test inherits another's log set-up, whose stream is closed by then."""
+    yield
+    structlog.reset_defaults()
 
 
 @contextmanager
