@@ -20,9 +20,12 @@ _numbers = itertools.count()
 
 @pytest.fixture(autouse=True)
 def _own_logs() -> Iterator[None]:
-    """No test inherits another's log set-up, whose stream is closed by then."""
+    """No test inherits a log set-up of ours from another, whose stream is closed by then."""
+    before = structlog.get_config()
     yield
-    structlog.reset_defaults()
+    after = structlog.get_config()["logger_factory"]
+    if after is not before["logger_factory"] and isinstance(after, structlog.PrintLoggerFactory):
+        structlog.configure(**before)
 
 
 @contextmanager

@@ -89,3 +89,10 @@ class Chain:
         if name == "infer":
             options += ["--as-of", identity["as_of"]]
         return options
+
+
+def assert_passed(ends: Mapping[str, Ended]) -> None:
+    """Every task of the chain ended with exit code 0."""
+    for name, ended in ends.items():
+        assert ended.code == 0, f"{name} exited with {ended.code}\n{ended.log[-3000:]}"
+    assert tuple(ends) == CHAIN

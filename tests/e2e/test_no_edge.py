@@ -1,0 +1,29 @@
+"""The chain of tasks on a simulated market without an edge: the gate says no."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+
+from tests.e2e import markets
+from tests.e2e.chain import Chain, assert_passed
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_market_without_edge_is_rejected(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
+    chain = Chain.at(tmp_path, markets.without_edge(tmp_path), postgres_url, redis_url)
+    chain.prepare()
+    ends = chain.run()
+    assert_passed(ends)
+    verdict = json.loads((Path(ends["catalog"].last["outputs"]["run_dir"]) / "theta" / "verdict.json").read_text())
+    assert verdict["status"] == "rejected"
+    assert verdict["reasons"]
+    assert verdict["n_trades"] > 0
+    assert ends["publish"].last["outputs"]["status"] == "rejected"
+    assert ends["infer"].last["outputs"]["signal"] is None
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.exists("core:signals") == 0
