@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.config.core_policy import FeatureWindows
 from core.features.kernels.state import KernelState, new_state
-from core.features.step import ALPHA, HELD_ROWS, SPREAD_MEAN, SPREAD_SD, run
+from core.features.step import ALPHA, BLOCK, HELD_ROWS, SPREAD_MEAN, SPREAD_SD, WORK_ROWS, run
 from core.features.table import FEATURE_COLUMNS, FeatureTable
 from core.market.pairs import PairBars
 
@@ -27,10 +27,11 @@ def build_features(bars: PairBars, windows: FeatureWindows) -> FeatureTable:
 
 def advance(state: KernelState, bars: PairBars) -> FeatureTable:
     """Features of bars that follow those `state` has seen; `state` moves to the last of them, in place."""
-    values = np.empty((len(bars), len(FEATURE_COLUMNS)))
+    columns = np.empty((len(FEATURE_COLUMNS), len(bars)))
     held = np.empty((HELD_ROWS, len(bars)))
     run(
         state.record,
+        state.averages,
         state.rings,
         _plain(bars.segment, np.int64),
         _plain(bars.high_a, np.float64),
@@ -41,14 +42,15 @@ def advance(state: KernelState, bars: PairBars) -> FeatureTable:
         _plain(bars.close_b, np.float64),
         _plain(bars.filled, np.uint8),
         _plain(bars.spike, np.uint8),
-        values,
+        columns,
         held,
+        np.empty((WORK_ROWS, min(len(bars), BLOCK))),
     )
     return FeatureTable(
         pair_id=bars.pair_id,
         ts=bars.ts,
         segment=bars.segment,
-        values=values,
+        values=columns.T,
         alpha=held[ALPHA],
         spread_mean=held[SPREAD_MEAN],
         spread_sd=held[SPREAD_SD],

@@ -1,4 +1,4 @@
-"""The one step behind every feature: a bar goes in, a row of features comes out (docs/formulas.md)."""
+"""The one step behind every feature: bars go in, a row of features each comes out (docs/formulas.md)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,49 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.features.kernels.average import average_clear, average_push
-from core.features.kernels.compiled import cached, compiled, inlined
-from core.features.kernels.extremes import extremes_clear, extremes_push
+from core.features.kernels.average import averages_clear, averages_run
+from core.features.kernels.columns import (
+    changes,
+    copied,
+    correlations,
+    deviations,
+    differences,
+    distances,
+    factors,
+    half_lives,
+    logarithms,
+    magnitudes,
+    moves,
+    paths,
+    ratios,
+    spreads,
+    stabilities,
+    standardised,
+    strengths,
+    true_ranges,
+    values_before,
+)
+from core.features.kernels.compiled import cached, compiled
+from core.features.kernels.extremes import extremes_clear, extremes_run
 from core.features.kernels.fingerprint import fingerprint
-from core.features.kernels.joint import joint_clear, joint_correlation, joint_line, joint_push
-from core.features.kernels.median import median_clear, median_push
-from core.features.kernels.moments import moments_clear, moments_push, moments_read
-from core.features.kernels.share import share_clear, share_push
-from core.features.kernels.slope import slope_clear, slope_push
-from core.features.kernels.state import Record
+from core.features.kernels.joint import SUMS, joint_clear, joint_run
+from core.features.kernels.median import median_clear, median_run
+from core.features.kernels.moments import moments_clear, moments_run
+from core.features.kernels.share import share_clear, share_run
+from core.features.kernels.slope import slope_clear, slope_run
+from core.features.kernels.state import (
+    ATR_A,
+    ATR_B,
+    ATR_SPREAD,
+    AVERAGES,
+    EMA_FAST,
+    EMA_SLOW,
+    GAIN,
+    LOSS,
+    SPEED,
+    Z_EMA,
+    Record,
+)
 from core.market.pairs import Counts, Floats, Ints
 
 ALPHA: Final = 0
@@ -26,92 +59,113 @@ SPREAD_SD: Final = 2
 HELD_ROWS: Final = 3
 """Rows of the second output: what a position opened on the bar holds from its start."""
 
+BLOCK: Final = 256
+"""Bars a step takes at most, so that what it works on stays in the fastest cache."""
 
-@inlined
-def step(  # noqa: PLR0915 - one straight pass
-    record: Record,
-    rings: Floats,
-    segment: int,
-    high_a: float,
-    low_a: float,
-    close_a: float,
-    high_b: float,
-    low_b: float,
-    close_b: float,
-    filled: int,
-    spike: int,
-    row: int,
-    values: Floats,
-    held: Floats,
-) -> None:
-    """Take one bar in; write its 20 features to `values[row]` and (alpha, spread mean, spread sd) to `held[:, row]`.
-
-    `record` and `rings` are the state (KernelState) and move to this bar. A bar of another segment than the
-    one before restarts every window.
-    """
-    if segment != record.segment:
-        _restart(record)
-        record.segment = segment
-
-    a = np.log(close_a)
-    b = np.log(close_b)
-    return_a = a - record.log_a
-    return_b = b - record.log_b
-
-    beta, mean_b, mean_a = joint_line(record.hedge, rings)
-    joint_push(record.hedge, rings, b, a)
-    spread = (a - mean_a) - beta * (b - mean_b)
-    change = spread - record.spread
-
-    moments_push(record.spread_moments, rings, spread)
-    spread_mean, variance = moments_read(record.spread_moments, rings)
-    spread_sd = np.sqrt(variance) if variance != 0.0 else np.nan
-    z = (spread - spread_mean) / spread_sd
-    dz = z - record.z
-
-    atr_a = average_push(record.atr_a, _true_range(high_a, low_a, record.close_a)) / close_a
-    atr_b = average_push(record.atr_b, _true_range(high_b, low_b, record.close_b)) / close_b
-
-    joint_push(record.returns, rings, return_b, return_a)
-    rho = joint_correlation(record.returns, rings)
-    moments_push(record.rho_moments, rings, rho)
-    moments_push(record.beta_moments, rings, beta)
-
-    values[row, 0] = beta
-    values[row, 1] = spread
-    values[row, 2] = z
-    values[row, 3] = dz
-    values[row, 4] = average_push(record.z_ema, z)
-    values[row, 5] = abs(average_push(record.speed, dz))
-    values[row, 6] = atr_a
-    values[row, 7] = atr_b
-    values[row, 8] = _atr_ratio(record, rings, atr_a, atr_b)
-    values[row, 9] = average_push(record.atr_spread, abs(change)) / spread_sd
-    values[row, 10] = _half_life(record, rings, change)
-    values[row, 11] = rho
-    values[row, 12] = moments_read(record.rho_moments, rings)[1]
-    values[row, 13] = _beta_stability(record, rings)
-    values[row, 14] = (average_push(record.ema_fast, spread) - average_push(record.ema_slow, spread)) / spread_sd
-    values[row, 15] = slope_push(record.slope, rings, spread) * record.slope.window / spread_sd
-    values[row, 16] = _rsi(record, change)
-    values[row, 17] = _drawdown(record, rings, (return_a - beta * return_b) / (1.0 + abs(beta)))
-    values[row, 18] = share_push(record.filled, rings, filled)
-    values[row, 19] = share_push(record.spike, rings, spike)
-
-    held[ALPHA, row] = mean_a - beta * mean_b
-    held[SPREAD_MEAN, row] = spread_mean
-    held[SPREAD_SD, row] = spread_sd
-
-    record.close_a = close_a
-    record.close_b = close_b
-    record.log_a = a
-    record.log_b = b
-    record.spread = spread
-    record.z = z
+_CHANGE: Final = AVERAGES + SUMS
+_BEFORE: Final = _CHANGE + 1
+_RETURN_A: Final = _CHANGE + 2
+_RETURN_B: Final = _CHANGE + 3
+_FIRST: Final = _CHANGE + 4
+_SECOND: Final = _CHANGE + 5
+WORK_ROWS: Final = _CHANGE + 6
+"""Rows of work space: the averages' series, a line's sums, and the columns named above."""
 
 
 @compiled
-def _restart(record: Record) -> None:
+def step(  # noqa: PLR0915 - one straight pass
+    record: Record,
+    averages: NDArray[np.void],
+    rings: Floats,
+    high_a: Floats,
+    low_a: Floats,
+    close_a: Floats,
+    high_b: Floats,
+    low_b: Floats,
+    close_b: Floats,
+    filled: Counts,
+    spike: Counts,
+    at: int,
+    out: Floats,
+    held: Floats,
+    work: Floats,
+) -> None:
+    """Take n bars of one segment in and write columns at … at + n − 1 of `out` (20 rows) and `held` (HELD_ROWS).
+
+    `record`, `averages` and `rings` are the state (KernelState) and move to the last of the bars. `work` is
+    (WORK_ROWS, ≥ n) space of any content.
+    """
+    end = at + close_a.shape[0]
+    n = close_a.shape[0]
+    series = work[:AVERAGES]
+    sums = work[AVERAGES:_CHANGE]
+    change, before = work[_CHANGE, :n], work[_BEFORE, :n]
+    return_a, return_b = work[_RETURN_A, :n], work[_RETURN_B, :n]
+    first, second = work[_FIRST, :n], work[_SECOND, :n]
+    beta, spread, z, dz = out[0, at:end], out[1, at:end], out[2, at:end], out[3, at:end]
+    atr_a, atr_b, rho = out[6, at:end], out[7, at:end], out[11, at:end]
+    alpha, mean, sd = held[ALPHA, at:end], held[SPREAD_MEAN, at:end], held[SPREAD_SD, at:end]
+
+    log_a, log_b = second, first
+    logarithms(close_a, log_a)
+    logarithms(close_b, log_b)
+    record.log_a = changes(record.log_a, log_a, return_a)
+    record.log_b = changes(record.log_b, log_b, return_b)
+    joint_run(record.hedge, rings, log_b, log_a, sums)
+    spreads(record, log_a, log_b, sums, beta, spread, alpha)
+    values_before(record.spread, spread, before)
+    record.spread = changes(record.spread, spread, change)
+
+    moments_run(record.spread_moments, rings, spread, mean, sd)
+    deviations(sd, sd)
+    standardised(spread, mean, sd, z)
+    record.z = changes(record.z, z, dz)
+
+    copied(z, series[Z_EMA, :n])
+    copied(dz, series[SPEED, :n])
+    copied(spread, series[EMA_FAST, :n])
+    copied(spread, series[EMA_SLOW, :n])
+    record.close_a = true_ranges(record.close_a, high_a, low_a, close_a, series[ATR_A, :n])
+    record.close_b = true_ranges(record.close_b, high_b, low_b, close_b, series[ATR_B, :n])
+    moves(change, series[ATR_SPREAD, :n], series[GAIN, :n], series[LOSS, :n])
+    averages_run(averages, series, n)
+    copied(series[Z_EMA, :n], out[4, at:end])
+    magnitudes(series[SPEED, :n], out[5, at:end])
+    ratios(series[ATR_A, :n], close_a, atr_a)
+    ratios(series[ATR_B, :n], close_b, atr_b)
+    ratios(series[ATR_SPREAD, :n], sd, out[9, at:end])
+    differences(series[EMA_FAST, :n], series[EMA_SLOW, :n], first)
+    ratios(first, sd, out[14, at:end])
+    strengths(series[GAIN, :n], series[LOSS, :n], out[16, at:end])
+
+    ratios(atr_a, atr_b, first)
+    median_run(record.atr_ratio, rings, first, second)
+    factors(first, second, out[8, at:end])
+
+    joint_run(record.reversion, rings, before, change, sums)
+    half_lives(sums, record.half_life_max, out[10, at:end])
+
+    joint_run(record.returns, rings, return_b, return_a, sums)
+    correlations(sums, rho)
+    moments_run(record.rho_moments, rings, rho, first, out[12, at:end])
+
+    moments_run(record.beta_moments, rings, beta, first, second)
+    stabilities(first, second, record.beta_mean_floor, out[13, at:end])
+
+    slope_run(record.slope, rings, spread, first)
+    ratios(first, sd, out[15, at:end])
+
+    path = change
+    record.path = paths(record.path, return_a, return_b, beta, path)
+    extremes_run(record.drawdown, rings, path, first, second)
+    distances(path, first, second, out[17, at:end])
+
+    share_run(record.filled, rings, filled, out[18, at:end])
+    share_run(record.spike, rings, spike, out[19, at:end])
+
+
+@compiled
+def _restart(record: Record, averages: NDArray[np.void]) -> None:
     record.close_a = np.nan
     record.close_b = np.nan
     record.log_a = np.nan
@@ -119,79 +173,21 @@ def _restart(record: Record) -> None:
     record.spread = np.nan
     record.z = np.nan
     record.path = 0.0
+    record.beta = np.nan
+    record.mean_b = np.nan
+    record.mean_a = np.nan
     joint_clear(record.hedge)
     moments_clear(record.spread_moments)
-    average_clear(record.z_ema)
-    average_clear(record.speed)
-    average_clear(record.atr_a)
-    average_clear(record.atr_b)
+    averages_clear(averages)
     median_clear(record.atr_ratio)
-    average_clear(record.atr_spread)
     joint_clear(record.reversion)
     joint_clear(record.returns)
     moments_clear(record.rho_moments)
     moments_clear(record.beta_moments)
-    average_clear(record.ema_fast)
-    average_clear(record.ema_slow)
     slope_clear(record.slope)
-    average_clear(record.gain)
-    average_clear(record.loss)
     extremes_clear(record.drawdown)
     share_clear(record.filled)
     share_clear(record.spike)
-
-
-@inlined
-def _true_range(high: float, low: float, close_before: float) -> float:
-    """The bar's range including the step from the close before, where there is one."""
-    if np.isnan(close_before):
-        return high - low
-    return max(high, close_before) - min(low, close_before)
-
-
-@inlined
-def _atr_ratio(record: Record, rings: Floats, atr_a: float, atr_b: float) -> float:
-    """Relative volatility against its own median, as a factor ≥ 1."""
-    relative = atr_a / atr_b if atr_a > 0.0 and atr_b > 0.0 else np.nan
-    ratio = relative / median_push(record.atr_ratio, rings, relative)
-    return float(max(ratio, 1.0 / ratio))
-
-
-@inlined
-def _half_life(record: Record, rings: Floats, change: float) -> float:
-    """Bars in which a deviation halves, from the regression of the spread's change on its level before."""
-    joint_push(record.reversion, rings, record.spread, change)
-    slope, _, _ = joint_line(record.reversion, rings)
-    if np.isnan(slope):
-        return np.nan
-    if slope <= -1.0 or slope >= 0.0:
-        return record.half_life_max
-    return float(min(record.half_life_max, max(1.0, -np.log(2.0) / np.log(1.0 + slope))))
-
-
-@inlined
-def _beta_stability(record: Record, rings: Floats) -> float:
-    mean, variance = moments_read(record.beta_moments, rings)
-    return float(np.sqrt(variance) / max(abs(mean), record.beta_mean_floor))
-
-
-@inlined
-def _rsi(record: Record, change: float) -> float:
-    """Wilder's relative strength index of the spread, 0 … 100; NaN where it never moved."""
-    gain = average_push(record.gain, max(change, 0.0) if not np.isnan(change) else np.nan)
-    loss = average_push(record.loss, max(-change, 0.0) if not np.isnan(change) else np.nan)
-    return float(100.0 * gain / (gain + loss))
-
-
-@inlined
-def _drawdown(record: Record, rings: Floats, hedged_return: float) -> float:
-    """Larger distance of the hedged path from its recent high and low, in share of gross."""
-    if np.isnan(hedged_return):
-        extremes_clear(record.drawdown)
-        return np.nan
-    record.path += hedged_return
-    highest, lowest = extremes_push(record.drawdown, rings, record.path)
-    return float(max(highest - record.path, record.path - lowest))
 
 
 def _compile_run(code: int) -> Callable[..., None]:
@@ -200,6 +196,7 @@ def _compile_run(code: int) -> Callable[..., None]:
     @cached
     def run(
         state: NDArray[np.void],
+        averages: NDArray[np.void],
         rings: Floats,
         segment: Ints,
         high_a: Floats,
@@ -210,29 +207,43 @@ def _compile_run(code: int) -> Callable[..., None]:
         close_b: Floats,
         filled: Counts,
         spike: Counts,
-        values: Floats,
+        out: Floats,
         held: Floats,
+        work: Floats,
     ) -> None:
-        """Step through n bars in order; row i of `values` (n, 20) and column i of `held` (3, n) belong to bar i."""
+        """Step through n bars in order; column i of `out` (20, n) and of `held` (3, n) belongs to bar i.
+
+        A bar of another segment than the one before restarts every window. `work` is (WORK_ROWS, m) space of any
+        content; a step takes m bars.
+        """
         record = state[0]
         record.code = code
-        for i in range(close_a.shape[0]):
+        at = 0
+        while at < close_a.shape[0]:
+            if segment[at] != record.segment:
+                _restart(record, averages)
+                record.segment = segment[at]
+            end = at + 1
+            while end < min(at + work.shape[1], close_a.shape[0]) and segment[end] == record.segment:
+                end += 1
             step(
                 record,
+                averages,
                 rings,
-                segment[i],
-                high_a[i],
-                low_a[i],
-                close_a[i],
-                high_b[i],
-                low_b[i],
-                close_b[i],
-                filled[i],
-                spike[i],
-                i,
-                values,
+                high_a[at:end],
+                low_a[at:end],
+                close_a[at:end],
+                high_b[at:end],
+                low_b[at:end],
+                close_b[at:end],
+                filled[at:end],
+                spike[at:end],
+                at,
+                out,
                 held,
+                work,
             )
+            at = end
 
     return cast(Callable[..., None], run)
 

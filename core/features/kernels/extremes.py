@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled, inlined, place
+from core.features.kernels.compiled import compiled, place
 from core.market.pairs import Floats
 
 
@@ -23,51 +23,55 @@ class Extremes:
     smallest: float
 
 
-@inlined
+@compiled
 def extremes_clear(extremes: Extremes) -> None:
     extremes.filled = 0
     extremes.head = 0
 
 
-@inlined
-def extremes_push(extremes: Extremes, rings: Floats, x: float) -> tuple[float, float]:
-    """Take x in and return (max, min), NaN until the window is full; a NaN empties the window."""
-    if np.isnan(x):
-        extremes_clear(extremes)
-        return np.nan, np.nan
-    head = extremes.head
+@compiled
+def extremes_run(extremes: Extremes, rings: Floats, xs: Floats, highest: Floats, lowest: Floats) -> None:
+    """Take xs in; write max and min of the window that ends at each, NaN until it is full; a NaN empties it."""
+    window = extremes.window
     highs = extremes.start
-    lows = extremes.start + extremes.window
-    if head == 0:
-        extremes.largest = x
-        extremes.smallest = x
-    else:
-        extremes.largest = max(extremes.largest, x)
-        extremes.smallest = min(extremes.smallest, x)
-    rings[place(highs + head)] = x
-    rings[place(lows + head)] = x
-    if extremes.filled < extremes.window:
-        extremes.filled += 1
-    full = extremes.filled == extremes.window
+    lows = highs + window
+    filled = extremes.filled
+    head = extremes.head
     largest = extremes.largest
     smallest = extremes.smallest
-    head += 1
-    if head == extremes.window:
-        _turn_into_tails(extremes, rings)
-        head = 0
-    elif full:
-        largest = max(largest, rings[place(highs + head)])
-        smallest = min(smallest, rings[place(lows + head)])
+    for i in range(xs.shape[0]):
+        x = xs[i]
+        highest[i] = np.nan
+        lowest[i] = np.nan
+        if np.isnan(x):
+            filled = 0
+            head = 0
+            continue
+        largest = x if head == 0 else max(largest, x)
+        smallest = x if head == 0 else min(smallest, x)
+        rings[place(highs + head)] = x
+        rings[place(lows + head)] = x
+        if filled < window:
+            filled += 1
+        head += 1
+        if head == window:
+            head = 0
+            _turn_into_tails(rings, highs, lows, window)
+        if filled == window:
+            highest[i] = largest if head == 0 else max(largest, rings[place(highs + head)])
+            lowest[i] = smallest if head == 0 else min(smallest, rings[place(lows + head)])
+    extremes.filled = filled
     extremes.head = head
-    if not full:
-        return np.nan, np.nan
-    return largest, smallest
+    extremes.largest = largest
+    extremes.smallest = smallest
 
 
 @compiled
-def _turn_into_tails(extremes: Extremes, rings: Floats) -> None:
-    highs = extremes.start
-    lows = extremes.start + extremes.window
-    for i in range(extremes.window - 2, -1, -1):
-        rings[place(highs + i)] = max(rings[place(highs + i)], rings[place(highs + i + 1)])
-        rings[place(lows + i)] = min(rings[place(lows + i)], rings[place(lows + i + 1)])
+def _turn_into_tails(rings: Floats, highs: int, lows: int, window: int) -> None:
+    high = rings[place(highs + window - 1)]
+    low = rings[place(lows + window - 1)]
+    for i in range(window - 2, -1, -1):
+        high = max(high, rings[place(highs + i)])
+        low = min(low, rings[place(lows + i)])
+        rings[place(highs + i)] = high
+        rings[place(lows + i)] = low

@@ -1,15 +1,25 @@
-"""Least-squares line and correlation of two series over a window.
+"""Sums of squares and products of two series over a window, from which a line and a correlation follow.
 
 Sums are anchored and renewed as in `moments`. Points (x, y) lie next to each other in the ring.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from core.features.kernels.compiled import compiled, inlined, place
 from core.features.kernels.moments import CANCELLED, SUSPECT, ZERO
 from core.market.pairs import Floats
+
+XX: Final = 0
+XY: Final = 1
+YY: Final = 2
+MEAN_X: Final = 3
+MEAN_Y: Final = 4
+SUMS: Final = 5
+"""Rows of what `joint_run` writes: centred sums, and the means."""
 
 
 class Joint:
@@ -29,101 +39,92 @@ class Joint:
     yy: float
 
 
-@inlined
+@compiled
 def joint_clear(joint: Joint) -> None:
     joint.filled = 0
     joint.head = 0
 
 
-@inlined
-def joint_push(joint: Joint, rings: Floats, x: float, y: float) -> None:
-    """Take the point (x, y) in; a NaN in either empties the window."""
-    if np.isnan(x) or np.isnan(y):
-        joint_clear(joint)
-        return
-    at_x = place(joint.start + 2 * joint.head)
-    at_y = place(joint.start + 2 * joint.head + 1)
-    if joint.filled == joint.window:
-        gone_x = rings[at_x] - joint.anchor_x
-        gone_y = rings[at_y] - joint.anchor_y
-        come_x = x - joint.anchor_x
-        come_y = y - joint.anchor_y
-        joint.x += come_x - gone_x
-        joint.y += come_y - gone_y
-        joint.xx += (come_x - gone_x) * (come_x + gone_x)
-        joint.xy += come_x * come_y - gone_x * gone_y
-        joint.yy += (come_y - gone_y) * (come_y + gone_y)
-    else:
-        if joint.filled == 0:
-            joint.anchor_x = x
-            joint.anchor_y = y
-            joint.x = 0.0
-            joint.y = 0.0
-        joint.x += x - joint.anchor_x
-        joint.y += y - joint.anchor_y
-        joint.filled += 1
-    rings[at_x] = x
-    rings[at_y] = y
-    joint.head += 1
-    if joint.head == joint.window:
-        joint.head = 0
-        _renew(joint, rings)
-
-
-@inlined
-def joint_line(joint: Joint, rings: Floats) -> tuple[float, float, float]:
-    """Slope of y on x and the means of x and y; NaN until the window is full, slope NaN where x is constant."""
-    if joint.filled < joint.window:
-        return np.nan, np.nan, np.nan
-    _settle(joint, rings)
-    xx = joint.xx - joint.x * joint.x * joint.weight
-    xy = joint.xy - joint.x * joint.y * joint.weight
-    slope = xy / xx if xx > ZERO * (joint.window - 1) else np.nan
-    return slope, joint.anchor_x + joint.x * joint.weight, joint.anchor_y + joint.y * joint.weight
-
-
-@inlined
-def joint_correlation(joint: Joint, rings: Floats) -> float:
-    """Pearson correlation in [−1, 1]; NaN until the window is full and where either series is constant."""
-    if joint.filled < joint.window:
-        return np.nan
-    _settle(joint, rings)
-    xx = joint.xx - joint.x * joint.x * joint.weight
-    xy = joint.xy - joint.x * joint.y * joint.weight
-    yy = joint.yy - joint.y * joint.y * joint.weight
-    if xx <= ZERO * (joint.window - 1) or yy <= ZERO * (joint.window - 1):
-        return np.nan
-    return float(min(1.0, max(-1.0, xy / np.sqrt(xx * yy))))
-
-
-@inlined
-def _settle(joint: Joint, rings: Floats) -> None:
-    """Renew the sums of a full window where they may have lost digits."""
-    xx = joint.xx - joint.x * joint.x * joint.weight
-    yy = joint.yy - joint.y * joint.y * joint.weight
-    suspect = SUSPECT * (joint.window - 1)
-    if xx < suspect or yy < suspect or xx < CANCELLED * joint.xx or yy < CANCELLED * joint.yy:
-        _renew(joint, rings)
-
-
 @compiled
-def _renew(joint: Joint, rings: Floats) -> None:
-    """Anchor both series at the window's means and take the sums anew."""
-    anchor_x = joint.anchor_x + joint.x * joint.weight
-    anchor_y = joint.anchor_y + joint.y * joint.weight
-    x = 0.0
-    y = 0.0
-    xx = 0.0
-    xy = 0.0
-    yy = 0.0
-    for i in range(joint.start, joint.start + 2 * joint.window, 2):
-        deviation_x = rings[place(i)] - anchor_x
-        deviation_y = rings[place(i + 1)] - anchor_y
-        x += deviation_x
-        y += deviation_y
-        xx += deviation_x * deviation_x
-        xy += deviation_x * deviation_y
-        yy += deviation_y * deviation_y
+def joint_run(  # noqa: PLR0915 - the record's numbers as local variables, in and out
+    joint: Joint, rings: Floats, xs: Floats, ys: Floats, sums: Floats
+) -> None:
+    """Take the points (xs, ys) in; write SUMS rows of the window that ends at each, NaN until it is full.
+
+    The centred sum of squares of a constant is exactly 0. A NaN in either coordinate empties the window.
+    """
+    start = joint.start
+    window = joint.window
+    weight = joint.weight
+    filled = joint.filled
+    head = joint.head
+    anchor_x = joint.anchor_x
+    anchor_y = joint.anchor_y
+    x = joint.x
+    y = joint.y
+    xx = joint.xx
+    xy = joint.xy
+    yy = joint.yy
+    suspect = SUSPECT * (window - 1)
+    zero = ZERO * (window - 1)
+    for i in range(xs.shape[0]):
+        point_x = xs[i]
+        point_y = ys[i]
+        if np.isnan(point_x + point_y):
+            filled = 0
+            head = 0
+            _write(sums, i, np.nan, np.nan, np.nan, np.nan, np.nan)
+            continue
+        at = place(start + 2 * head)
+        come_x = point_x - anchor_x
+        come_y = point_y - anchor_y
+        if filled == window:
+            gone_x = rings[at] - anchor_x
+            gone_y = rings[place(at + 1)] - anchor_y
+            x += come_x - gone_x
+            y += come_y - gone_y
+            xx += (come_x - gone_x) * (come_x + gone_x)
+            xy += come_x * come_y - gone_x * gone_y
+            yy += (come_y - gone_y) * (come_y + gone_y)
+        else:
+            if filled == 0:
+                anchor_x = point_x
+                anchor_y = point_y
+                x = 0.0
+                y = 0.0
+            x += point_x - anchor_x
+            y += point_y - anchor_y
+            filled += 1
+        rings[at] = point_x
+        rings[place(at + 1)] = point_y
+        head += 1
+        if head == window:
+            head = 0
+            anchor_x += x * weight
+            anchor_y += y * weight
+            x, y, xx, xy, yy = _renewed(rings, start, window, anchor_x, anchor_y)
+        if filled < window:
+            _write(sums, i, np.nan, np.nan, np.nan, np.nan, np.nan)
+            continue
+        centred_xx = xx - x * x * weight
+        centred_yy = yy - y * y * weight
+        if min(centred_xx, centred_yy) < suspect or centred_xx < CANCELLED * xx or centred_yy < CANCELLED * yy:
+            anchor_x += x * weight
+            anchor_y += y * weight
+            x, y, xx, xy, yy = _renewed(rings, start, window, anchor_x, anchor_y)
+            centred_xx = xx - x * x * weight
+            centred_yy = yy - y * y * weight
+        _write(
+            sums,
+            i,
+            centred_xx if centred_xx > zero else 0.0,
+            xy - x * y * weight,
+            centred_yy if centred_yy > zero else 0.0,
+            anchor_x + x * weight,
+            anchor_y + y * weight,
+        )
+    joint.filled = filled
+    joint.head = head
     joint.anchor_x = anchor_x
     joint.anchor_y = anchor_y
     joint.x = x
@@ -131,3 +132,33 @@ def _renew(joint: Joint, rings: Floats) -> None:
     joint.xx = xx
     joint.xy = xy
     joint.yy = yy
+
+
+@inlined
+def _write(sums: Floats, i: int, xx: float, xy: float, yy: float, mean_x: float, mean_y: float) -> None:
+    sums[XX, i] = xx
+    sums[XY, i] = xy
+    sums[YY, i] = yy
+    sums[MEAN_X, i] = mean_x
+    sums[MEAN_Y, i] = mean_y
+
+
+@compiled
+def _renewed(
+    rings: Floats, start: int, window: int, anchor_x: float, anchor_y: float
+) -> tuple[float, float, float, float, float]:
+    """Sums of x, y, xx, xy, yy around the anchor, taken anew."""
+    x = 0.0
+    y = 0.0
+    xx = 0.0
+    xy = 0.0
+    yy = 0.0
+    for i in range(start, start + 2 * window, 2):
+        deviation_x = rings[place(i)] - anchor_x
+        deviation_y = rings[place(i + 1)] - anchor_y
+        x += deviation_x
+        y += deviation_y
+        xx += deviation_x * deviation_x
+        xy += deviation_x * deviation_y
+        yy += deviation_y * deviation_y
+    return x, y, xx, xy, yy

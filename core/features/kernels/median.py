@@ -1,7 +1,8 @@
-"""Median over a window whose values are also kept sorted.
+"""Median over a window of positive values.
 
-A value's rank is counted, block by block and then within a block, and the values between the leaving and the entering
-one move by a place: straight loops through which a processor need not guess its way, as it would have to in a search.
+Only the two values in the middle are kept in order. A value that takes another's place moves them by one rank at most,
+and only when it comes in on the other side; the neighbour is then looked up in the window. Positive floats are ordered
+as their bits read as integers are, which a processor compares and selects many at a time.
 """
 
 from __future__ import annotations
@@ -9,79 +10,132 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from core.features.kernels.compiled import inlined, place
+from core.features.kernels.compiled import compiled, place
 from core.market.pairs import Floats
 
-BLOCK: Final = 16
+Keys = NDArray[np.int64]
+
+BEYOND: Final = np.iinfo(np.int64).max
+"""The key of no number: larger than infinity's."""
+
+
+LANES: Final = 32
+"""Values compared at once, at most; a stretch is a multiple of it, so that none is left over to compare alone."""
 
 
 class Median:
-    """Record of a window: sorted at rings[start : start + window], in order of time in the stretch after it."""
+    """Record of a window at rings[start : start + window], infinities after it up to start + stretch.
+
+    `lower` and `upper` are its middle values once it is full; of an odd window, the median and the value above it.
+    """
 
     start: int
     window: int
+    stretch: int
     filled: int
     head: int
+    lower: float
+    upper: float
 
 
-@inlined
+@compiled
 def median_clear(median: Median) -> None:
     median.filled = 0
     median.head = 0
 
 
-@inlined
-def median_push(median: Median, rings: Floats, x: float) -> float:
-    """Take x in and return the median, NaN until the window is full; a NaN empties the window."""
-    if np.isnan(x):
-        median_clear(median)
-        return np.nan
-    start = median.start
-    now = place(start + median.window + median.head)
-    entering = _rank(rings, start, median.filled, x)
-    if median.filled == median.window:
-        leaving = _rank(rings, start, median.filled, rings[now])
-        if entering > leaving:
-            entering -= 1
-            _move_down(rings, start + leaving, start + entering)
+@compiled
+def median_run(median: Median, rings: Floats, xs: Floats, medians: Floats) -> None:
+    """Take xs in; write the median of the window that ends at each.
+
+    NaN until the window is full; a value that is not positive, or NaN, empties the window.
+    """
+    window = median.window
+    ring = rings[median.start : median.start + window]
+    keys = rings[median.start : median.start + median.stretch].view(np.int64)
+    filled = median.filled
+    head = median.head
+    lower = median.lower
+    upper = median.upper
+    even = window % 2 == 0
+    for i in range(xs.shape[0]):
+        x = xs[i]
+        medians[i] = np.nan
+        if not x > 0.0:
+            filled = 0
+            head = 0
+            continue
+        gone = ring[place(head)]
+        ring[place(head)] = x
+        head = head + 1 if head + 1 < window else 0
+        if filled == window:
+            lower, upper = _replaced(keys, window, lower, upper, gone, x)
         else:
-            _move_up(rings, start + entering, start + leaving)
-    else:
-        _move_up(rings, start + entering, start + median.filled)
-        median.filled += 1
-    rings[place(start + entering)] = x
-    rings[now] = x
-    median.head = median.head + 1 if median.head + 1 < median.window else 0
-    if median.filled < median.window:
-        return np.nan
-    upper = rings[place(start + median.window // 2)]
-    lower = upper if median.window % 2 == 1 else rings[place(start + median.window // 2 - 1)]
-    return float(0.5 * (lower + upper))
+            filled += 1
+            if filled < window:
+                continue
+            lower = _ranked(ring, (window - 1) // 2)
+            upper = _ranked(ring, (window - 1) // 2 + 1)
+        medians[i] = 0.5 * (lower + upper) if even else lower
+    median.filled = filled
+    median.head = head
+    median.lower = lower
+    median.upper = upper
 
 
-@inlined
-def _rank(rings: Floats, start: int, length: int, x: float) -> int:
-    """How many of the sorted rings[start : start + length] are below x."""
-    blocks_below = 0
-    for i in range(length // BLOCK):
-        blocks_below += rings[place(start + BLOCK * i + BLOCK - 1)] < x
-    first = BLOCK * blocks_below
-    below = first
-    for i in range(first, min(first + BLOCK, length)):
-        below += rings[place(start + i)] < x
-    return below
+@compiled
+def _replaced(keys: Keys, window: int, lower: float, upper: float, gone: float, come: float) -> tuple[float, float]:
+    """The middle values after `come` took the place of `gone`; the window holds it already."""
+    if gone <= lower:
+        if come >= upper:
+            return upper, _above(keys, window, upper)
+        if come >= lower:
+            return come, upper
+        return (lower, upper) if gone < lower else (_below(keys, window, upper), upper)
+    if come <= lower:
+        return _below(keys, window, lower), lower
+    if come <= upper:
+        return lower, come
+    return (lower, upper) if gone > upper else (lower, _above(keys, window, lower))
 
 
-@inlined
-def _move_down(rings: Floats, first: int, last: int) -> None:
-    """Put each of rings[first + 1 : last + 1] one place before its own."""
-    for i in range(last - first):
-        rings[place(first + i)] = rings[place(first + i + 1)]
+@compiled
+def _above(keys: Keys, window: int, lower: float) -> float:
+    """The upper middle value of a window whose lower one is given."""
+    limit = np.float64(lower).view(np.int64)
+    least = BEYOND
+    within = 0
+    for i in range(keys.shape[0]):
+        key = keys[place(i)]
+        within += key <= limit
+        least = min(least, key if key > limit else BEYOND)
+    return float(lower if within > (window - 1) // 2 + 1 else np.int64(least).view(np.float64))
 
 
-@inlined
-def _move_up(rings: Floats, first: int, last: int) -> None:
-    """Put each of rings[first : last] one place behind its own."""
-    for i in range(last - first):
-        rings[place(last - i)] = rings[place(last - i - 1)]
+@compiled
+def _below(keys: Keys, window: int, upper: float) -> float:
+    """The lower middle value of a window whose upper one is given."""
+    limit = np.float64(upper).view(np.int64)
+    largest = 0
+    below = 0
+    for i in range(keys.shape[0]):
+        key = keys[place(i)]
+        below += key < limit
+        largest = max(largest, key if key < limit else 0)
+    return float(upper if below < window - window // 2 else np.int64(largest).view(np.float64))
+
+
+@compiled
+def _ranked(ring: Floats, rank: int) -> float:
+    """The value that `rank` others stand below."""
+    for x in ring:
+        below = 0
+        within = 0
+        for other in ring:
+            below += other < x
+            within += other <= x
+        if below <= rank < within:
+            return float(x)
+    return np.nan

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled, inlined, place
+from core.features.kernels.compiled import compiled, place
 from core.market.pairs import Floats
 
 SUSPECT: Final = 1e-12
@@ -35,67 +35,76 @@ class Moments:
     squares: float
 
 
-@inlined
+@compiled
 def moments_clear(moments: Moments) -> None:
     moments.filled = 0
     moments.head = 0
 
 
-@inlined
-def moments_push(moments: Moments, rings: Floats, x: float) -> None:
-    """Take x in; a NaN empties the window."""
-    if np.isnan(x):
-        moments_clear(moments)
-        return
-    at = place(moments.start + moments.head)
-    if moments.filled == moments.window:
-        gone = rings[at] - moments.anchor
-        come = x - moments.anchor
-        moments.total += come - gone
-        moments.squares += (come - gone) * (come + gone)
-    else:
-        if moments.filled == 0:
-            moments.anchor = x
-            moments.total = 0.0
-        moments.total += x - moments.anchor
-        moments.filled += 1
-    rings[at] = x
-    moments.head += 1
-    if moments.head == moments.window:
-        moments.head = 0
-        _renew(moments, rings)
-
-
-@inlined
-def moments_read(moments: Moments, rings: Floats) -> tuple[float, float]:
-    """Mean and variance (ddof 1; exactly 0 for a constant) of the window, NaN until it is full."""
-    if moments.filled < moments.window:
-        return np.nan, np.nan
-    squares = _centred(moments)
-    if squares < SUSPECT * (moments.window - 1) or squares < CANCELLED * moments.squares:
-        _renew(moments, rings)
-        squares = _centred(moments)
-    variance = squares / (moments.window - 1)
-    mean = moments.anchor + moments.total * moments.weight
-    return mean, (variance if variance > ZERO else 0.0)
-
-
-@inlined
-def _centred(moments: Moments) -> float:
-    """Sum of squared deviations from the window's mean."""
-    return moments.squares - moments.total * moments.total * moments.weight
-
-
 @compiled
-def _renew(moments: Moments, rings: Floats) -> None:
-    """Anchor at the window's mean and take the sums anew."""
-    anchor = moments.anchor + moments.total * moments.weight
-    total = 0.0
-    squares = 0.0
-    for i in range(moments.start, moments.start + moments.window):
-        deviation = rings[place(i)] - anchor
-        total += deviation
-        squares += deviation * deviation
+def moments_run(moments: Moments, rings: Floats, xs: Floats, means: Floats, variances: Floats) -> None:
+    """Take xs in; write mean and variance (ddof 1; exactly 0 for a constant) of the window that ends at each.
+
+    NaN until the window is full; a NaN empties the window.
+    """
+    start = moments.start
+    window = moments.window
+    weight = moments.weight
+    filled = moments.filled
+    head = moments.head
+    anchor = moments.anchor
+    total = moments.total
+    squares = moments.squares
+    suspect = SUSPECT * (window - 1)
+    share = 1.0 / (window - 1)
+    for i in range(xs.shape[0]):
+        x = xs[i]
+        means[i] = np.nan
+        variances[i] = np.nan
+        if np.isnan(x):
+            filled = 0
+            head = 0
+            continue
+        at = place(start + head)
+        if filled == window:
+            gone = rings[at] - anchor
+            come = x - anchor
+            total += come - gone
+            squares += (come - gone) * (come + gone)
+        else:
+            if filled == 0:
+                anchor = x
+                total = 0.0
+            total += x - anchor
+            filled += 1
+        rings[at] = x
+        head += 1
+        if head == window:
+            head = 0
+            anchor, total, squares = _renewed(rings, start, window, anchor + total * weight)
+        if filled < window:
+            continue
+        centred = squares - total * total * weight
+        if centred < suspect or centred < CANCELLED * squares:
+            anchor, total, squares = _renewed(rings, start, window, anchor + total * weight)
+            centred = squares - total * total * weight
+        variance = centred * share
+        means[i] = anchor + total * weight
+        variances[i] = variance if variance > ZERO else 0.0
+    moments.filled = filled
+    moments.head = head
     moments.anchor = anchor
     moments.total = total
     moments.squares = squares
+
+
+@compiled
+def _renewed(rings: Floats, start: int, window: int, anchor: float) -> tuple[float, float, float]:
+    """The anchor given, and the sums around it taken anew."""
+    total = 0.0
+    squares = 0.0
+    for i in range(start, start + window):
+        deviation = rings[place(i)] - anchor
+        total += deviation
+        squares += deviation * deviation
+    return anchor, total, squares

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.features.kernels.compiled import inlined, place
-from core.market.pairs import Floats
+from core.features.kernels.compiled import compiled, place
+from core.market.pairs import Counts, Floats
 
 
 class Share:
@@ -18,22 +18,31 @@ class Share:
     total: float
 
 
-@inlined
+@compiled
 def share_clear(share: Share) -> None:
     share.filled = 0
     share.head = 0
     share.total = 0.0
 
 
-@inlined
-def share_push(share: Share, rings: Floats, legs: int) -> float:
-    """Take in how many legs (0, 1, 2) are marked; return marked / (2·window), NaN until the window is full."""
-    at = place(share.start + share.head)
-    if share.filled == share.window:
-        share.total -= rings[at]
-    else:
-        share.filled += 1
-    share.total += legs
-    rings[at] = legs
-    share.head = share.head + 1 if share.head + 1 < share.window else 0
-    return share.total / (2.0 * share.window) if share.filled == share.window else np.nan
+@compiled
+def share_run(share: Share, rings: Floats, legs: Counts, shares: Floats) -> None:
+    """Take in how many legs (0, 1, 2) are marked; write marked / (2·window), NaN until the window is full."""
+    start = share.start
+    window = share.window
+    filled = share.filled
+    head = share.head
+    total = share.total
+    for i in range(legs.shape[0]):
+        at = place(start + head)
+        if filled == window:
+            total -= rings[at]
+        else:
+            filled += 1
+        total += legs[i]
+        rings[at] = legs[i]
+        head = head + 1 if head + 1 < window else 0
+        shares[i] = total / (2.0 * window) if filled == window else np.nan
+    share.filled = filled
+    share.head = head
+    share.total = total

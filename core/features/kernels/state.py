@@ -13,7 +13,7 @@ from core.features.kernels.average import Average
 from core.features.kernels.compiled import record_type
 from core.features.kernels.extremes import Extremes
 from core.features.kernels.joint import Joint
-from core.features.kernels.median import Median
+from core.features.kernels.median import LANES, Median
 from core.features.kernels.moments import Moments
 from core.features.kernels.share import Share
 from core.features.kernels.slope import Slope
@@ -23,8 +23,23 @@ NO_SEGMENT: Final = -1
 """Segment of a kernel that has seen no bar; segments count from 0."""
 
 
+Z_EMA: Final = 0
+SPEED: Final = 1
+EMA_FAST: Final = 2
+EMA_SLOW: Final = 3
+ATR_A: Final = 4
+ATR_B: Final = 5
+ATR_SPREAD: Final = 6
+GAIN: Final = 7
+LOSS: Final = 8
+AVERAGES: Final = 9
+"""Places of the exponential averages."""
+
+
 class Record:
-    """Every number that is not in a ring: the bar before, and one record a statistic.
+    """Every number that is not in a ring or an average: the bar before, and one record a statistic.
+
+    `beta`, `mean_b` and `mean_a` are the hedge line through the bars up to the one before.
 
     `code` is the fingerprint of the code that last moved the state.
     """
@@ -38,25 +53,19 @@ class Record:
     spread: float
     z: float
     path: float
+    beta: float
+    mean_b: float
+    mean_a: float
     half_life_max: float
     beta_mean_floor: float
     hedge: Joint
     spread_moments: Moments
-    z_ema: Average
-    speed: Average
-    atr_a: Average
-    atr_b: Average
     atr_ratio: Median
-    atr_spread: Average
     reversion: Joint
     returns: Joint
     rho_moments: Moments
     beta_moments: Moments
-    ema_fast: Average
-    ema_slow: Average
     slope: Slope
-    gain: Average
-    loss: Average
     drawdown: Extremes
     filled: Share
     spike: Share
@@ -67,7 +76,7 @@ RECORD: Final = record_type(Record)
 _RINGS: Final = {
     record_type(Joint): 2,
     record_type(Moments): 1,
-    record_type(Median): 2,
+    record_type(Median): 1,
     record_type(Slope): 1,
     record_type(Extremes): 2,
     record_type(Share): 1,
@@ -77,14 +86,18 @@ _RINGS: Final = {
 
 @dataclass(frozen=True)
 class KernelState:
-    """A structured array of one RECORD and the windows' values (float64); both change in place with each step."""
+    """A structured array of one RECORD, the averages, and the windows' values (float64).
+
+    All three change in place with each step.
+    """
 
     record: NDArray[np.void]
+    averages: NDArray[np.void]
     rings: Floats
 
     def copy(self) -> KernelState:
         """A snapshot that later steps leave alone."""
-        return KernelState(self.record.copy(), self.rings.copy())
+        return KernelState(self.record.copy(), self.averages.copy(), self.rings.copy())
 
 
 def new_state(windows: FeatureWindows) -> KernelState:
@@ -96,15 +109,15 @@ def new_state(windows: FeatureWindows) -> KernelState:
         slot["window"] = window
         if "weight" in (RECORD[name].names or ()):
             slot["weight"] = 1.0 / window
-        if RECORD[name] in _RINGS:
-            slot["start"] = end
-            end += window * _RINGS[RECORD[name]]
-    for name, rate in _rates(windows).items():
-        record[name]["rate"] = rate
+        stretch = window * _RINGS[RECORD[name]]
+        if "stretch" in (RECORD[name].names or ()):
+            stretch = slot["stretch"] = -(-window // LANES) * LANES
+        slot["start"] = end
+        end += stretch
     record["segment"] = NO_SEGMENT
     record["half_life_max"] = windows.half_life_max
     record["beta_mean_floor"] = windows.beta_mean_floor
-    return KernelState(record, np.zeros(end))
+    return KernelState(record, _new_averages(windows), np.full(end, np.inf))
 
 
 def _statistics(windows: FeatureWindows) -> dict[str, int]:
@@ -112,40 +125,23 @@ def _statistics(windows: FeatureWindows) -> dict[str, int]:
     return {
         "hedge": windows.beta,
         "spread_moments": windows.z,
-        "z_ema": windows.z_ema,
-        "speed": windows.speed,
-        "atr_a": windows.atr,
-        "atr_b": windows.atr,
         "atr_ratio": windows.atr_ratio,
-        "atr_spread": windows.atr,
         "reversion": windows.half_life,
         "returns": windows.rho,
         "rho_moments": windows.rho_var,
         "beta_moments": windows.beta_stability,
-        "ema_fast": windows.ema_fast,
-        "ema_slow": windows.ema_slow,
         "slope": windows.slope,
-        "gain": windows.rsi,
-        "loss": windows.rsi,
         "drawdown": windows.dd_recent,
         "filled": windows.quality,
         "spike": windows.quality,
     }
 
 
-def _rates(windows: FeatureWindows) -> dict[str, float]:
-    """Share of a new value in each average: 2/(n+1) for an EMA, 1/n for Wilder's."""
-    ema = {
-        "z_ema": windows.z_ema,
-        "speed": windows.speed,
-        "ema_fast": windows.ema_fast,
-        "ema_slow": windows.ema_slow,
-    }
-    wilder = {
-        "atr_a": windows.atr,
-        "atr_b": windows.atr,
-        "atr_spread": windows.atr,
-        "gain": windows.rsi,
-        "loss": windows.rsi,
-    }
-    return {name: 2.0 / (n + 1.0) for name, n in ema.items()} | {name: 1.0 / n for name, n in wilder.items()}
+def _new_averages(windows: FeatureWindows) -> NDArray[np.void]:
+    ema = {Z_EMA: windows.z_ema, SPEED: windows.speed, EMA_FAST: windows.ema_fast, EMA_SLOW: windows.ema_slow}
+    wilder = {ATR_A: windows.atr, ATR_B: windows.atr, ATR_SPREAD: windows.atr, GAIN: windows.rsi, LOSS: windows.rsi}
+    averages = np.zeros(AVERAGES, dtype=record_type(Average))
+    for place, window in (ema | wilder).items():
+        averages[place]["window"] = window
+        averages[place]["rate"] = 2.0 / (window + 1.0) if place in ema else 1.0 / window
+    return averages
