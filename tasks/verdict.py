@@ -1,0 +1,85 @@
+"""The verdict part of the θ task: the comparison with the deployed model, the limits, verdict.json (SPEC BT-4)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+import pandas as pd
+
+from core.backtest.adoption import Comparison, NotCompared, judge
+from core.backtest.engine import Window
+from core.backtest.frames import Run
+from core.stores.run_folder import PreviousModel, RunFolder, RunIdentity
+from core.thresholds.stabiliser import ChosenTheta
+from tasks.book import Book
+from tasks.replay_record import ReplayRecord, read_deployed
+
+_JUDGED: Final = ("sharpe", "max_drawdown", "trades_per_year", "annual_return", "n_trades")
+
+
+def verdict_content(
+    book: Book,
+    run: RunFolder,
+    identity: RunIdentity,
+    record: ReplayRecord,
+    chosen: ChosenTheta,
+    adoption: Run,
+    everything: Run,
+) -> dict[str, Any]:
+    """Judge the run and return the content of verdict.json.
+
+    Args:
+        book: the candidates at the chosen θ.
+        run, identity, record: the run that is judged.
+        chosen: the θ in force and why.
+        adoption, everything: the backtests of the adoption window and of all out-of-sample months.
+
+    Raises:
+        BlockedError: a number the verdict needs is missing.
+    """
+    comparison = _compare(book, run, identity.previous, record)
+    limits = book.settings.backtest_policy.adoption
+    verdict = judge(adoption.summary, everything.summary.psr, comparison, limits, everything.summary.n_days)
+    return {
+        "model_version": identity.model_version,
+        "status": verdict.status,
+        "reasons": list(verdict.reasons),
+        "theta1": chosen.theta1,
+        "theta2": chosen.theta2,
+        "theta_status": chosen.status,
+        "theta_reason": chosen.reason,
+        **{name: getattr(adoption.summary, name) for name in _JUDGED},
+        "psr": everything.summary.psr,
+        "n_pairs": record.n_pairs,
+        "n_bars": record.n_bars,
+        "limits": limits.model_dump(),
+        "window": {"start": _iso(record.adoption_start), "end": _iso(record.adoption_end)},
+        "all_out_of_sample": asdict(everything.summary),
+        "previous": asdict(identity.previous) if identity.previous else None,
+        "comparison": asdict(comparison),
+    }
+
+
+def _compare(
+    book: Book, run: RunFolder, previous: PreviousModel | None, record: ReplayRecord
+) -> Comparison | NotCompared:
+    """Both models over the span both have predicted out of sample, each at its own θ."""
+    if previous is None or record.deployed_from is None or record.deployed_until is None:
+        return NotCompared(record.deployed_note)
+    window = Window(record.deployed_from, record.deployed_until)
+    deployed = Book(book.settings, *read_deployed(run), previous.theta1, previous.theta2)
+    return Comparison(
+        deployed_version=previous.model_version,
+        deployed=deployed.trade("deployed", window).summary,
+        challenger=book.trade("compared", window).summary,
+        span=f"{_day(window.start)} to {_day(window.end)}",
+    )
+
+
+def _iso(seconds: int) -> str:
+    return pd.Timestamp(seconds, unit="s", tz="UTC").isoformat()
+
+
+def _day(seconds: int) -> str:
+    return f"{pd.Timestamp(seconds, unit='s', tz='UTC'):%Y-%m-%d}"
