@@ -18,10 +18,10 @@ class Measurement:
 
 
 def best_seconds(work: Callable[[], object], repeats: int) -> float:
-    """Shortest wall time of some repeats: what the machine can do when nothing else runs on it."""
+    """Shortest processor time of some repeats, over all threads: what one core does when nothing else runs on it."""
     shortest = float("inf")
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        shortest = min(shortest, time.perf_counter() - start)
+        shortest = min(shortest, time.process_time() - start)
     return shortest

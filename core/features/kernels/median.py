@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from core.features.kernels.compiled import compiled, place
 from core.market.pairs import Floats
 
-Keys = NDArray[np.int64]
+Keys = NDArray[np.uint64]
 
-BEYOND: Final = np.iinfo(np.int64).max
-"""The key of no number: larger than infinity's."""
+ONE: Final = np.uint64(1)
+TOP_BIT: Final = np.uint64(63)
+NONE: Final = np.uint64(2**64 - 1)
+"""A distance larger than any between two numbers."""
 
 
 LANES: Final = 32
@@ -54,7 +56,7 @@ def median_run(median: Median, rings: Floats, xs: Floats, medians: Floats) -> No
     """
     window = median.window
     ring = rings[median.start : median.start + window]
-    keys = rings[median.start : median.start + median.stretch].view(np.int64)
+    keys = rings[median.start : median.start + median.stretch].view(np.uint64)
     filled = median.filled
     head = median.head
     lower = median.lower
@@ -103,28 +105,31 @@ def _replaced(keys: Keys, window: int, lower: float, upper: float, gone: float, 
 
 @compiled
 def _above(keys: Keys, window: int, lower: float) -> float:
-    """The upper middle value of a window whose lower one is given."""
-    limit = np.float64(lower).view(np.int64)
-    least = BEYOND
-    within = 0
+    """The upper middle value of a window whose lower one is given.
+
+    Distances are taken without a sign: what lies below wraps around to the far end. A difference's top bit counts.
+    """
+    limit = np.float64(lower).view(np.uint64)
+    distance = NONE
+    beyond = np.uint64(0)
     for i in range(keys.shape[0]):
-        key = keys[place(i)]
-        within += key <= limit
-        least = min(least, key if key > limit else BEYOND)
-    return float(lower if within > (window - 1) // 2 + 1 else np.int64(least).view(np.float64))
+        distance = min(distance, keys[i] - limit - ONE)
+        beyond += (limit - keys[i]) >> TOP_BIT
+    within = keys.shape[0] - np.int64(beyond)
+    return float(lower if within > (window - 1) // 2 + 1 else np.uint64(limit + ONE + distance).view(np.float64))
 
 
 @compiled
 def _below(keys: Keys, window: int, upper: float) -> float:
-    """The lower middle value of a window whose upper one is given."""
-    limit = np.float64(upper).view(np.int64)
-    largest = 0
-    below = 0
+    """The lower middle value of a window whose upper one is given; see `_above`."""
+    limit = np.float64(upper).view(np.uint64)
+    distance = NONE
+    below = np.uint64(0)
     for i in range(keys.shape[0]):
-        key = keys[place(i)]
-        below += key < limit
-        largest = max(largest, key if key < limit else 0)
-    return float(upper if below < window - window // 2 else np.int64(largest).view(np.float64))
+        distance = min(distance, limit - ONE - keys[i])
+        below += (keys[i] - limit) >> TOP_BIT
+    few = np.int64(below) < window - window // 2
+    return float(upper if few else np.uint64(limit - ONE - distance).view(np.float64))
 
 
 @compiled
