@@ -153,9 +153,14 @@ def test_an_existing_folder_is_left_alone_unless_forced(folder: Path, tmp_path: 
     out = tmp_path / "config"
     out.mkdir()
     (out / "mine.txt").write_text("kept", encoding="utf-8")
-    result, line = _run("--data", folder, "--out", out)
-    assert (result.exit_code, line["error"]["code"]) == (20, "CONFIG_INIT_EXISTS")
-    assert (out / "mine.txt").read_text("utf-8") == "kept"
+    for options, code in (((), "CONFIG_INIT_EXISTS"), (("--force",), "CONFIG_INIT_FOREIGN")):
+        result, line = _run("--data", folder, "--out", out, *options)
+        assert (result.exit_code, line["error"]["code"]) == (20, code)
+        assert (out / "mine.txt").read_text("utf-8") == "kept"
+    (out / "mine.txt").unlink()
+    _made(folder, out, "--force")
+    universe = out / "base" / "universe.yaml"
+    universe.write_text("spoilt", encoding="utf-8")
     _made(folder, out, "--force")
     assert sorted(path.name for path in out.iterdir()) == ["base", "envs"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bars", "config"]
