@@ -113,6 +113,15 @@ def test_a_full_disk_says_so_and_leaves_the_lake_as_it_was(world: World, monkeyp
     assert files(world.lake.root) == before
 
 
+def test_a_disk_too_full_for_the_lock_is_a_full_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, content: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(TransientError, match=r"\.lock"):
+        _ingest(world)
+
+
 def test_a_file_beyond_what_the_system_allows_is_a_full_disk(world: World) -> None:
     before = files(world.lake.root)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
