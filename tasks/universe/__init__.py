@@ -66,7 +66,7 @@ def start_configuration(data: Path, out: Path, source: Path, timeframe: str | No
     files = {
         "universe.yaml": universe_yaml(discovery.calendars, discovery.symbols, discovery.pairs, discovery.left_out),
         "cost_table.yaml": cost_table_yaml(discovery.costs, discovery.guessed),
-        "sources.yaml": sources_yaml(discovery.layout, layout.doubts),
+        "sources.yaml": sources_yaml(discovery.layout, discovery.doubts),
     }
     write_tree(source, out, files, layout.timeframe, force=force)
     return TaskResult(

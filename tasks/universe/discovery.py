@@ -28,7 +28,10 @@ _MIN_NOTIONAL_USD: Final = 100.0
 
 @dataclass(frozen=True)
 class Discovery:
-    """What the configuration is written from; the strings are comments, `left_out` says why a symbol is not in it."""
+    """What the configuration is written from; the strings are comments.
+
+    `left_out` says why a symbol is not in it, `doubts` what of the layout is only a guess.
+    """
 
     calendars: dict[str, tuple[Calendar, str]]
     symbols: dict[str, tuple[Symbol, str]]
@@ -37,6 +40,7 @@ class Discovery:
     guessed: list[str]
     left_out: dict[str, str]
     layout: FileLayout
+    doubts: tuple[str, ...]
 
 
 def discover(folder: Path, found: FolderLayout, known: Settings) -> Discovery:
@@ -68,6 +72,7 @@ def discover(folder: Path, found: FolderLayout, known: Settings) -> Discovery:
         guessed=[name for name in bars if name not in overrides],
         left_out=left_out,
         layout=layout,
+        doubts=(*found.doubts, *_points(layout)),
     )
 
 
@@ -75,13 +80,18 @@ def _read(folder: Path, found: FolderLayout) -> tuple[FileLayout, dict[str, pd.D
     """Bars of every symbol, and the layout with the scale of prices that are plainly whole points."""
     layout = found.layout
     bars = {symbol: _fetch(folder, layout, symbol, found) for symbol in found.symbols}
-    powers = {symbol: guess_price_scale(symbol, float(frame["close"].iloc[-1])) for symbol, frame in bars.items()}
+    powers = {symbol: guess_price_scale(symbol, frame["close"].to_numpy()) for symbol, frame in bars.items()}
     scaled = {symbol: power for symbol, power in powers.items() if power}
     if scaled:
         scales = {symbol: float(10**power) for symbol, power in scaled.items()}
         layout = layout.model_copy(update={"price_scale_overrides": scales, "price_decimals_overrides": scaled})
         bars |= {symbol: _fetch(folder, layout, symbol, found) for symbol in scaled}
     return layout, bars
+
+
+def _points(layout: FileLayout) -> list[str]:
+    scales = ", ".join(f"{symbol} ({scale:.0f})" for symbol, scale in sorted(layout.price_scale_overrides.items()))
+    return [f"prices of {scales} are whole points and are divided by that number"] if scales else []
 
 
 def _fetch(folder: Path, layout: FileLayout, symbol: str, found: FolderLayout) -> pd.DataFrame:

@@ -71,14 +71,18 @@ def test_a_few_prices_off_the_grid_do_not_matter() -> None:
     [
         ("AUDUSD", 0.75, 0),
         ("AUDUSD", 103_428.0, 5),
-        ("GBPJPY", 128_847.0, 3),
+        ("GBPJPY", 128_847.000000001, 3),
         ("GBPJPY", 150.0, 0),
+        ("GBPJPY", 450.1, 0),
+        ("USDINR", 83.1, 0),
+        ("USDTRY", 34.2, 0),
+        ("EURHUF", 390.4, 0),
         ("BTCUSD", 60_000.0, 0),
         ("AAPL", 190.0, 0),
     ],
 )
 def test_prices_in_points_are_recognised(symbol: str, price: float, power: int) -> None:
-    assert guess_price_scale(symbol, price) == power
+    assert guess_price_scale(symbol, np.array([price])) == power
 
 
 @pytest.mark.parametrize("truth", [FX, GOLD, SHARES, UTC_WEEK], ids=["fx", "gold", "shares", "utc"])

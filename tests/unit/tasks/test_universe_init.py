@@ -129,6 +129,18 @@ def test_server_time_and_prices_in_points(folder: Path, tmp_path: Path) -> None:
         read = _imported(settings, folder, name)
         assert np.array_equal(epoch_seconds(read["ts"]), FX_OPENS)
         assert np.array_equal(read["close"], _frame(FX_OPENS, price, power, seed)["close"])
+    assert "# A guess: prices of AUDUSD (100000), USDJPY (1000) are whole points" in (
+        tmp_path / "config/base/sources.yaml"
+    ).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("symbol", "price"), [("USDINR", 83.1), ("USDTRY", 32.1), ("USDHUF", 352.4)])
+def test_a_high_price_is_no_price_in_points(folder: Path, tmp_path: Path, symbol: str, price: float) -> None:
+    frame = _frame(FX_OPENS, price, 4, 0)
+    frame.to_parquet(folder / f"{symbol}.parquet")
+    _frame(FX_OPENS, 1.5, 5, 1).to_parquet(folder / "EURUSD.parquet")
+    settings, _ = _made(folder, tmp_path / "config")
+    assert np.array_equal(_imported(settings, folder, symbol)["close"], frame["close"])
 
 
 def test_coins_trade_always_and_another_time_frame_is_seen(folder: Path, tmp_path: Path) -> None:
