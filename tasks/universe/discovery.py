@@ -24,6 +24,7 @@ from core.providers.file_import import FileImport
 from tasks.universe.layout import FolderLayout
 
 _MIN_NOTIONAL_USD: Final = 100.0
+_SHORTEST: Final = pd.Timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -95,8 +96,18 @@ def _points(layout: FileLayout) -> list[str]:
 
 
 def _fetch(folder: Path, layout: FileLayout, symbol: str, found: FolderLayout) -> pd.DataFrame:
+    """All bars of a symbol. Raises InputError where they are invalid, or too few to read trading hours from."""
     provider = FileProvider(kind="file", name="files", priority=1, root="import/bars", layout=layout)
-    return FileImport(provider, folder).fetch(symbol, found.timeframe).frame
+    source = FileImport(provider, folder)
+    frame = source.fetch(symbol, found.timeframe).frame
+    if frame["ts"].iloc[-1] - frame["ts"].iloc[0] < _SHORTEST:
+        raise InputError(
+            "DATA_DISCOVERY_SHORT",
+            f"the bars of {symbol} cover less than {_SHORTEST.days} days: trading hours cannot be read from them",
+            where=str(source.path(symbol)),
+            remedy="export a longer history, or take the file out of the folder",
+        )
+    return frame
 
 
 def _inconvertible(curated: Mapping[str, Symbol], contracts: Mapping[str, ContractGuess]) -> dict[str, str]:

@@ -100,6 +100,13 @@ def test_a_market_that_never_closes_is_recognised() -> None:
     assert not never_closes(expected_opens(FX, HOUR, START, END))
 
 
+def test_bars_that_never_pause_a_day_are_taken_for_a_market_that_never_closes() -> None:
+    ts = np.arange(START, END, HOUR, dtype=np.int64)
+    busy = ts[((ts // 86_400 + 3) % 7 != 5) | (ts % 86_400 < 6 * HOUR)]
+    assert not never_closes(busy)
+    assert guess_week(busy, HOUR) == guess_week(ts, HOUR)
+
+
 def test_late_opens_and_early_closes_become_tolerance() -> None:
     bars = bars_of(FX, HOUR, START, END)
     late = (bars.since_open == 0) & (bars.session % 10 == 3)

@@ -215,6 +215,18 @@ def _odd_step(folder: Path) -> None:
     _frame(ALL_HOURS[::3], 1.5, 5, 0).to_parquet(folder / "EURUSD.parquet")
 
 
+def _utf16(folder: Path) -> None:
+    _frame(FX_OPENS, 1.5, 5, 0).to_csv(folder / "EURUSD.csv", index=False, encoding="utf-16")
+
+
+def _three_bars(folder: Path) -> None:
+    _frame(FX_OPENS[:3], 1.5, 5, 0).to_parquet(folder / "EURUSD.parquet")
+
+
+def _five_days(folder: Path) -> None:
+    _frame(FX_OPENS[22:140], 1.5, 5, 0).to_parquet(folder / "EURUSD.parquet")
+
+
 @pytest.mark.parametrize(
     ("prepare", "code", "where"),
     [
@@ -226,6 +238,9 @@ def _odd_step(folder: Path) -> None:
         (_odd_stamps, "DATA_DISCOVERY_STAMPS", "EURUSD.csv"),
         (_one_symbol, "DATA_DISCOVERY_PAIRS", "bars"),
         (_odd_step, "DATA_DISCOVERY_TIMEFRAME", "EURUSD.parquet"),
+        (_utf16, "DATA_FILE_UNREADABLE", "EURUSD.csv"),
+        (_three_bars, "DATA_DISCOVERY_SHORT", "EURUSD.parquet"),
+        (_five_days, "DATA_DISCOVERY_SHORT", "EURUSD.parquet"),
         (lambda _: None, "DATA_DISCOVERY_FOLDER", "bars"),
         (lambda folder: folder.rmdir(), "DATA_DISCOVERY_FOLDER", "bars"),
     ],
