@@ -27,8 +27,8 @@ def net_returns(candidates: Candidates) -> Floats:
 def money_curve(candidates: Candidates) -> list[dict[str, float]]:
     """Ten equal-mass bands of rising return_prob: their bounds, mean prediction, mean net result in bp of gross, size.
 
-    Every candidate counts, whether a θ takes it or not. That z comes back is no profit by itself: its mean may have come
-    to the price instead.
+    Every candidate counts, whether a θ takes it or not. That z comes back is no profit by itself: its mean may have
+    come to the price instead.
     """
     order = np.argsort(candidates.return_prob, kind="stable")
     net = net_returns(candidates)
