@@ -30,8 +30,8 @@ status: ## what runs, where, and how the last run ended
 stop: ## stop everything `make run` started
 	@test -x $(VENV)/python || { echo 'Nothing is installed, nothing runs.'; exit 0; }; exec $(VENV)/python -m laptop stop --state '$(STATE)'
 
-clean: ## delete STATE and the caches, after saying what that is
-	@test -x $(VENV)/python || { echo 'Nothing is installed, nothing to clean.'; exit 0; }; exec $(VENV)/python -m laptop clean --state '$(STATE)'
+clean: ## delete STATE and the caches, after saying what that is (DRY_RUN=1: only say it)
+	@test -x $(VENV)/python || { echo 'Nothing is installed, nothing to clean.'; exit 0; }; exec $(VENV)/python -m laptop clean --state '$(STATE)' $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
 
 install: python ## install everything the checks need into .venv
 	@$(PYTHON) laptop/bootstrap.py dev

@@ -51,7 +51,10 @@ def run(
 
 @app.command()
 def status(state: StateOption) -> None:
-    """Say what runs, where, and how the last run ended."""
+    """Say what runs, where, and how the last run ended.
+
+    Example: python -m laptop status --state .state
+    """
     console = Console(soft_wrap=True, highlight=False)
     folders = StateFolder.all_below(state)
     if not folders:
@@ -72,19 +75,28 @@ def _describe(folder: StateFolder, console: Console) -> None:
     if folder.verdict.exists():
         console.print(f"  Last run: {folder.verdict.read_text(encoding='utf-8').strip()}", markup=False)
     else:
-        console.print("  Last run: none")
+        console.print("  Last run: without a verdict")
 
 
 @app.command()
 def stop(state: StateOption) -> None:
-    """Stop the launchers and everything they started."""
+    """Stop the launchers and everything they started.
+
+    Example: python -m laptop stop --state .state
+    """
     ended = sum(_stop(folder) for folder in StateFolder.all_below(state))
     typer.echo(f"Stopped {ended} process{'es' if ended != 1 else ''}." if ended else "Nothing runs.")
 
 
 @app.command()
-def clean(state: StateOption) -> None:
-    """Stop everything, then delete the state folder and the caches of the checks. Says first what it deletes."""
+def clean(
+    state: StateOption,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+) -> None:
+    """Stop everything, then delete the state folder and the caches of the checks. Says first what it deletes.
+
+    Example: python -m laptop clean --state .state --dry-run
+    """
     root = state.expanduser().resolve()
     folders = StateFolder.all_below(state)
     caches = [REPOSITORY / name for name in CACHES]
@@ -94,9 +106,12 @@ def clean(state: StateOption) -> None:
         raise typer.BadParameter(f"{root} is no state folder")
     if root.exists() and set(root.iterdir()) != {folder.root for folder in folders}:
         raise typer.BadParameter(f"{root} holds more than `make run` wrote: nothing deleted")
+    verb = "would delete" if dry_run else "deletes"
     for path in [path for path in targets if path.name != "__pycache__"]:
-        typer.echo(f"deletes {path}")
-    typer.echo(f"deletes {sum(path.name == '__pycache__' for path in targets)} __pycache__ folders")
+        typer.echo(f"{verb} {path}")
+    typer.echo(f"{verb} {sum(path.name == '__pycache__' for path in targets)} __pycache__ folders")
+    if dry_run:
+        return
     for folder in folders:
         _stop(folder)
     for path in targets:

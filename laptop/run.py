@@ -8,7 +8,8 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -72,13 +73,13 @@ def _run(request: RunRequest, console: Console) -> int:
     if request.config is not None or request.data is None:
         load_settings(request.config or REPOSITORY / "configs", SERVICE_ENVIRONMENT)
     request.state.create()
-    with request.state.locked():
+    with request.state.locked(), _remembered(request.state):
         config_root = _configuration(request, say)
         settings = load_settings(config_root, SERVICE_ENVIRONMENT)
         _say_what(request, config_root, settings, say)
         with Stack(request.state, config_root, say) as stack:
             ending = _follow(stack, request, settings, console)
-            request.state.verdict.write_text(ending.closing.line() + "\n", encoding="utf-8")
+            request.state.keep_verdict(ending.closing.line())
             _show(ending, console)
             if request.once:
                 say("Stopping …")
@@ -90,6 +91,19 @@ def _run(request: RunRequest, console: Console) -> int:
             if not request.once:
                 _stay_up(stack)
     return ending.exit_code
+
+
+@contextmanager
+def _remembered(state: StateFolder) -> Iterator[None]:
+    """What the last run ended with is this run's ending, also where it ends before a verdict."""
+    state.verdict.unlink(missing_ok=True)
+    try:
+        yield
+    except (StopRequested, CoreError) as error:
+        if not state.verdict.exists():
+            ending = nothing_ran(error) if isinstance(error, CoreError) else stopped()
+            state.keep_verdict(ending.closing.line())
+        raise
 
 
 def _stay_up(stack: Stack) -> None:

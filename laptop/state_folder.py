@@ -107,6 +107,10 @@ class StateFolder:
                 remedy="name a folder you can write to: make run STATE=<folder>",
             ) from error
 
+    def keep_verdict(self, line: str) -> None:
+        """Keep how the run ended for `make status`."""
+        self.verdict.write_text(f"{line}\n", encoding="utf-8")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder for this process. Raises InputError where another run holds it."""

@@ -10,6 +10,7 @@ import pandas as pd
 from core.backtest.adoption import Comparison, NotCompared, judge
 from core.backtest.engine import Window
 from core.backtest.frames import Run
+from core.backtest.money_curve import money_curve
 from core.stores.run_folder import PreviousModel, RunFolder, RunIdentity
 from core.thresholds.stabiliser import ChosenTheta
 from tasks.book import Book
@@ -58,6 +59,7 @@ def verdict_content(
         "all_out_of_sample": asdict(everything.summary),
         "previous": asdict(identity.previous) if identity.previous else None,
         "comparison": asdict(comparison),
+        "money_curve": money_curve(book.candidates),
     }
 
 

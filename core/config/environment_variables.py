@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from core.config.environment import Environment
 from core.config.faults import ConfigurationError, Fault
@@ -34,7 +35,10 @@ class EnvironmentVariables:
 
 def read_service_environment(environ: Mapping[str, str]) -> str:
     """SERVICE_ENV, which has to be known before the configuration can be read."""
-    value = _resolve("SERVICE_ENV", environ)
+    try:
+        value = _resolve("SERVICE_ENV", environ)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([_unreadable("SERVICE_ENV", error)], "process environment") from error
     if value is None:
         raise ConfigurationError([Fault("ENV", "SERVICE_ENV", "dev, stg or prod")], "process environment")
     return value
@@ -51,8 +55,8 @@ def read_variables(environ: Mapping[str, str], environment: Environment) -> Envi
     for name in (*ALWAYS_REQUIRED, *environment.required_variables):
         try:
             value = _resolve(name, environ)
-        except OSError as error:
-            faults.append(Fault("ENV", f"{name}_FILE", f"a readable file ({error.strerror})"))
+        except (OSError, UnicodeDecodeError) as error:
+            faults.append(_unreadable(name, error))
             continue
         if value is None:
             faults.append(Fault("ENV", name, f"this variable (or {name}_FILE) is required in {environment.name}"))
@@ -62,10 +66,10 @@ def read_variables(environ: Mapping[str, str], environment: Environment) -> Envi
         faults.append(Fault("ENV", "TZ", f"UTC, not {values['TZ']!r}"))
     if values.get("LOG_LEVEL", "INFO") not in LOG_LEVELS:
         faults.append(Fault("ENV", "LOG_LEVEL", f"one of {', '.join(LOG_LEVELS)}"))
-    if not values.get("POSTGRES_URL", "postgresql://").startswith("postgresql://"):
-        faults.append(Fault("ENV", "POSTGRES_URL", "an address postgresql://…"))
-    if not values.get("REDIS_URL", "redis://").startswith(("redis://", "rediss://", "unix://")):
-        faults.append(Fault("ENV", "REDIS_URL", "an address redis://…, rediss://… or unix://…"))
+    if not _is_address(values.get("POSTGRES_URL", "postgresql://"), "postgresql://"):
+        faults.append(Fault("ENV", "POSTGRES_URL", "an address postgresql://host:port/database"))
+    if not _is_address(values.get("REDIS_URL", "redis://"), "redis://", "rediss://", "unix://"):
+        faults.append(Fault("ENV", "REDIS_URL", "an address redis://host:port/0, rediss://… or unix:///socket"))
     if not Path(values.get("ARCHIVE_PATH", "/")).is_absolute():
         faults.append(Fault("ENV", "ARCHIVE_PATH", "an absolute folder"))
     if faults:
@@ -77,6 +81,20 @@ def read_variables(environ: Mapping[str, str], environment: Environment) -> Envi
         redis_url=values["REDIS_URL"],
         others={name: values[name] for name in environment.required_variables},
     )
+
+
+def _is_address(url: str, *beginnings: str) -> bool:
+    """Whether it begins as it should, and host and port can be read from it."""
+    try:
+        urlsplit(url).port  # noqa: B018 - reading the port checks it
+    except ValueError:
+        return False
+    return url.startswith(beginnings)
+
+
+def _unreadable(name: str, error: OSError | UnicodeDecodeError) -> Fault:
+    reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+    return Fault("ENV", f"{name}_FILE", f"a readable file ({reason})")
 
 
 def _resolve(name: str, environ: Mapping[str, str]) -> str | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import yaml
 from pydantic import ValidationError
@@ -20,21 +19,34 @@ ServiceEnvironment = Literal["dev", "stg", "prod"]
 ENTRY_KEYS = frozenset({"value", "unit", "note"})
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML 1.1 without silent overwriting: a key written twice is a fault."""
+class _PlainLoader(yaml.SafeLoader):
+    """YAML 1.1 that JSON can hold: dates stay text, and a key written twice is a fault."""
 
 
-def _mapping_without_duplicates(loader: _UniqueKeyLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _mapping_without_duplicates(loader: _PlainLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key_node, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key is one word", key_node.start_mark)
+        key = loader.construct_object(key_node)
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
         seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
 
-_UniqueKeyLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
+def _text(loader: _PlainLoader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+def _refused(loader: _PlainLoader, node: yaml.Node) -> NoReturn:
+    raise yaml.constructor.ConstructorError(None, None, f"{node.tag} has no place here", node.start_mark)
+
+
+_PlainLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_duplicates)
+_PlainLoader.add_constructor("tag:yaml.org,2002:timestamp", _text)
+for _kind in ("binary", "omap", "pairs", "set"):
+    _PlainLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", _refused)
 
 
 def load_settings(config_root: Path, environment: str) -> Settings:
@@ -65,19 +77,13 @@ def load_settings(config_root: Path, environment: str) -> Settings:
         if not (isinstance(model, type) and issubclass(model, ConfigModel)):
             raise TypeError(f"Settings.{name} is not a configuration model")
         try:
-            sections[name] = model.model_validate_json(json.dumps(values, default=_iso), strict=True)
+            sections[name] = model.model_validate_json(json.dumps(values), strict=True)
         except ValidationError as error:
             faults += [_fault(f"{name}.yaml", item) for item in error.errors()]
     faults += find_contradictions(sections, environment)
     if faults:
         raise ConfigurationError(faults, str(config_root))
     return Settings.model_construct(**sections)  # type: ignore[arg-type]
-
-
-def _iso(value: object) -> str:
-    if isinstance(value, datetime.date | datetime.datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no place in a configuration file")
 
 
 def _unknown_files(folder: Path, label: str) -> list[Fault]:
@@ -103,7 +109,7 @@ def _read_merged(base: Path, overlay: Path, file: str, environment: str) -> tupl
 
 def _read(path: Path, label: str) -> tuple[dict[str, Any], list[Fault]]:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_PlainLoader)  # noqa: S506 - a SafeLoader
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         return {}, [Fault(label, "file", f"readable YAML: {' '.join(str(error).split())}")]
     if not isinstance(document, dict):

@@ -16,6 +16,9 @@ RAW_COLUMNS: Final[tuple[str, ...]] = ("ts", *PRICE_COLUMNS, "volume")
 """Columns of a symbol's bars as a provider delivers them, before data quality."""
 CANONICAL_COLUMNS: Final[tuple[str, ...]] = (*RAW_COLUMNS, "filled", "spike_flag", "quality_flag")
 """Columns of a symbol's bars after data quality."""
+FIRST_YEAR: Final = 1900
+LAST_YEAR: Final = 2199
+"""Stamps outside these years are a wrong unit or a placeholder."""
 QUALITY_FLAGS: Final[tuple[str, ...]] = ("ok", "missing", "outlier", "conflict")
 
 _REMEDY: Final = "mend the source or its description in sources.yaml, then import again"
@@ -39,8 +42,9 @@ def raw_bars(ts: NDArray[np.int64], ohlc: NDArray[np.float64], volume: NDArray[n
 
 
 def validate_raw_bars(frame: pd.DataFrame, where: str, timeframe_seconds: int) -> None:
-    """Accepts bars of RAW_COLUMNS: `ts` datetime64[us, UTC] bar opens on the time frame's grid, strictly increasing;
-    prices float64, finite and positive; low ≤ open, close ≤ high; volume float64, finite and not negative.
+    """Accepts bars of RAW_COLUMNS: `ts` datetime64[us, UTC] bar opens on the time frame's grid, strictly increasing,
+    of the years FIRST_YEAR to LAST_YEAR; prices float64, finite and positive; low ≤ open, close ≤ high; volume float64,
+    finite and not negative.
 
     `where` names the file or source. Raises InputError naming the first offending row and its stamp.
     """
@@ -79,7 +83,11 @@ def _check_columns(frame: pd.DataFrame, expected: tuple[str, ...], where: str) -
 
 def _check_values(frame: pd.DataFrame, where: str, timeframe_seconds: int) -> None:
     _reject(frame["ts"].isna().to_numpy(), frame, where, "STAMP", "the stamp is missing")
-    micros = frame["ts"].to_numpy(dtype="datetime64[us]").astype(np.int64)
+    stamped = frame["ts"].to_numpy(dtype="datetime64[us]")
+    first, end = np.datetime64(f"{FIRST_YEAR}-01-01"), np.datetime64(f"{LAST_YEAR + 1}-01-01")
+    outside = (stamped < first) | (stamped >= end)
+    _reject(outside, frame, where, "YEAR", f"the stamp lies outside the years {FIRST_YEAR} to {LAST_YEAR}")
+    micros = stamped.astype(np.int64)
     step = np.diff(micros, prepend=micros[:1] - 1)
     _reject(step == 0, frame, where, "DUPLICATE", "the stamp occurs twice")
     _reject(step < 0, frame, where, "UNSORTED", "the stamp is earlier than the one before it")

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from core.config.sources import FileLayout
 from core.errors import InputError, TransientError
 
+UNREADABLE = (pa.ArrowInvalid, OSError, UnicodeDecodeError)
+"""What reading a file raises that is truncated, damaged, or written in another format or encoding."""
 _PRICES_AND_VOLUME = ("open", "high", "low", "close", "volume")
 
 
@@ -22,7 +24,7 @@ def column_names(path: Path, layout: FileLayout) -> list[str]:
             return list(pq.read_schema(path).names)
         with pa_csv.open_csv(path) as reader:
             return list(reader.schema.names)
-    except (pa.ArrowInvalid, OSError) as error:
+    except UNREADABLE as error:
         raise unreadable(path, error) from error
 
 
@@ -51,7 +53,7 @@ def read_table(path: Path, layout: FileLayout) -> pa.Table:
         )
     try:
         table = _read(path, layout, wanted)
-    except (pa.ArrowInvalid, OSError) as error:
+    except UNREADABLE as error:
         raise unreadable(path, error) from error
     if table.num_rows == 0:
         raise InputError(

@@ -34,13 +34,8 @@ def open_engine(postgres_url: str) -> sa.Engine:
     """
     try:
         url = sa.make_url(postgres_url).set(drivername="postgresql+psycopg")
-    except exc.ArgumentError as error:
-        raise InputError(
-            "DATABASE_ADDRESS_MALFORMED",
-            "the PostgreSQL address is no URL",
-            where="POSTGRES_URL",
-            remedy="set POSTGRES_URL to postgresql://user:password@host:port/database",
-        ) from error
+    except (exc.ArgumentError, ValueError) as error:
+        raise _malformed("the PostgreSQL address is no URL") from error
     return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": CONNECT_SECONDS})
 
 
@@ -78,6 +73,8 @@ def database_errors(url: sa.URL) -> Iterator[None]:
             remedy="check that the server runs and that POSTGRES_URL names it, then run the same command again",
         ) from error
     except exc.ProgrammingError as error:
+        if "connection option" in str(error.orig):
+            raise _malformed(f"the PostgreSQL address is unusable: {error.orig}") from error
         if getattr(error.orig, "sqlstate", None) not in _MISSING_TABLE:
             raise
         raise InputError(
@@ -86,6 +83,15 @@ def database_errors(url: sa.URL) -> Iterator[None]:
             where=address,
             remedy="run `python -m tasks database upgrade` first",
         ) from error
+
+
+def _malformed(message: str) -> InputError:
+    return InputError(
+        "DATABASE_ADDRESS_MALFORMED",
+        message,
+        where="POSTGRES_URL",
+        remedy="set POSTGRES_URL to postgresql://user:password@host:port/database",
+    )
 
 
 def upgrade(postgres_url: str) -> str:

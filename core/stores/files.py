@@ -32,9 +32,27 @@ def disk_errors(target: Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def _path_errors(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise InputError(
+            "STORE_PATH_UNUSABLE",
+            f"no file can be written there: {error.strerror}",
+            where=str(target),
+            remedy="name a file in a folder",
+        ) from error
+
+
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write atomically: a temporary file beside the target, flushed to disk, then renamed."""
-    with disk_errors(path):
+    """Write atomically: a temporary file beside the target, flushed to disk, then renamed.
+
+    Raises:
+        TransientError: the disk is full or fails.
+        InputError: the target is a folder, or lies below a file.
+    """
+    with disk_errors(path), _path_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:

@@ -55,12 +55,17 @@ class Lake:
         return sorted(path.parent.name for path in (self.root / timeframe / symbol).glob(f"*/{partition.META}"))
 
     def watermark(self, timeframe: str, symbol: str) -> Watermark | None:
-        """How far the symbol's bars reach, or None where it has none."""
+        """How far the symbol's bars reach, or None where it has none. Raises InputError where that cannot be read."""
         months = self.months(timeframe, symbol)
         if not months:
             return None
         key = PartitionKey(timeframe, symbol, months[-1])
-        source = pq.read_table(self.folder(key) / partition.PROVENANCE, columns=["source"])["source"]
+        path = self.folder(key) / partition.PROVENANCE
+        try:
+            source = pq.ParquetFile(path).read(columns=["source"], use_threads=False)["source"]
+        except (pa.ArrowInvalid, OSError) as error:
+            remedy = f"delete the folder {path.parent} and run ingest: it writes the month again"
+            raise _unreadable(path, "provenance", remedy, error) from error
         return Watermark(self.meta(key)["last_ts"], source[-1].as_py())
 
     def meta(self, key: PartitionKey) -> dict[str, Any]:
@@ -78,12 +83,7 @@ class Lake:
         try:
             return pq.ParquetFile(path).read(use_threads=False)
         except (pa.ArrowInvalid, OSError) as error:
-            raise InputError(
-                "LAKE_PARTITION_UNREADABLE",
-                f"the partition's bars cannot be read: {' '.join(str(error).split())[:200]}",
-                where=str(path),
-                remedy="run ingest: it writes a damaged partition again",
-            ) from error
+            raise _unreadable(path, "bars", "run ingest: it writes a damaged partition again", error) from error
 
     @contextmanager
     def writing(self, holder: str) -> Iterator[LakeWriter]:
@@ -185,6 +185,13 @@ class LakeWriter:
         self.lake.folder(key).rename(aside)
 
 
+def _unreadable(path: Path, what: str, remedy: str, error: Exception) -> InputError:
+    reason = " ".join(str(error).split())[:200]
+    return InputError(
+        "LAKE_PARTITION_UNREADABLE", f"the partition's {what} cannot be read: {reason}", where=str(path), remedy=remedy
+    )
+
+
 def _bytes_or_none(path: Path) -> bytes | None:
     return path.read_bytes() if path.is_file() else None
 
@@ -194,7 +201,7 @@ def _known_provenance(folder: Path, bars: pa.Table) -> pa.Table | None:
     try:
         old_bars = partition.bars_frame(pq.ParquetFile(folder / partition.BARS).read(use_threads=False))
         provenance = pq.ParquetFile(folder / partition.PROVENANCE).read(use_threads=False)
-    except (FileNotFoundError, pa.ArrowInvalid):
+    except (OSError, pa.ArrowInvalid):
         return None
     same = old_bars.merge(partition.bars_frame(bars), how="inner")["ts"]
     return provenance.filter(pa.array(provenance["ts"].to_pandas().isin(same)))

@@ -24,7 +24,7 @@ def exclusive_lock(root: Path, holder: str, *, wait: bool) -> Iterator[None]:
         wait: wait for the present holder to finish; otherwise fail at once.
 
     Raises:
-        TransientError: another process holds it and `wait` is false.
+        TransientError: another process holds it and `wait` is false, or the disk is full.
     """
     path = root / LOCK
     with disk_errors(path):
@@ -41,8 +41,9 @@ def exclusive_lock(root: Path, holder: str, *, wait: bool) -> Iterator[None]:
                 where=str(path),
                 remedy="let it finish, then run the same command again",
             ) from error
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{holder}, process {os.getpid()}\n".encode(), 0)
+        with disk_errors(path):
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{holder}, process {os.getpid()}\n".encode(), 0)
         yield
     finally:
         os.close(handle)

@@ -33,7 +33,7 @@ def init(
     timeframe: Annotated[
         str | None, typer.Option(help="1m, 5m, 15m, 1h, 4h or 1d; read from the stamps when not given.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the folder if it exists.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a configuration that is there.")] = False,
 ) -> None:
     """Write a commented configuration for a folder of bars.
 
@@ -50,7 +50,8 @@ def start_configuration(data: Path, out: Path, source: Path, timeframe: str | No
     """Body of `universe init`: detect, guess, write.
 
     Raises:
-        InputError: bars, file names or the time frame cannot be read or used; `out` exists and `force` is not given.
+        InputError: bars, file names or the time frame cannot be read or used; `out` exists and `force` is not given,
+            or it is no configuration.
         TransientError: the disk refused to write.
     """
     refuse_existing(out, force=force)
@@ -65,7 +66,7 @@ def start_configuration(data: Path, out: Path, source: Path, timeframe: str | No
     files = {
         "universe.yaml": universe_yaml(discovery.calendars, discovery.symbols, discovery.pairs, discovery.left_out),
         "cost_table.yaml": cost_table_yaml(discovery.costs, discovery.guessed),
-        "sources.yaml": sources_yaml(discovery.layout, layout.doubts),
+        "sources.yaml": sources_yaml(discovery.layout, discovery.doubts),
     }
     write_tree(source, out, files, layout.timeframe, force=force)
     return TaskResult(

@@ -24,11 +24,15 @@ from core.providers.file_import import FileImport
 from tasks.universe.layout import FolderLayout
 
 _MIN_NOTIONAL_USD: Final = 100.0
+_SHORTEST: Final = pd.Timedelta(days=14)
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What the configuration is written from; the strings are comments, `left_out` says why a symbol is not in it."""
+    """What the configuration is written from; the strings are comments.
+
+    `left_out` says why a symbol is not in it, `doubts` what of the layout is only a guess.
+    """
 
     calendars: dict[str, tuple[Calendar, str]]
     symbols: dict[str, tuple[Symbol, str]]
@@ -37,6 +41,7 @@ class Discovery:
     guessed: list[str]
     left_out: dict[str, str]
     layout: FileLayout
+    doubts: tuple[str, ...]
 
 
 def discover(folder: Path, found: FolderLayout, known: Settings) -> Discovery:
@@ -68,6 +73,7 @@ def discover(folder: Path, found: FolderLayout, known: Settings) -> Discovery:
         guessed=[name for name in bars if name not in overrides],
         left_out=left_out,
         layout=layout,
+        doubts=(*found.doubts, *_points(layout)),
     )
 
 
@@ -75,7 +81,7 @@ def _read(folder: Path, found: FolderLayout) -> tuple[FileLayout, dict[str, pd.D
     """Bars of every symbol, and the layout with the scale of prices that are plainly whole points."""
     layout = found.layout
     bars = {symbol: _fetch(folder, layout, symbol, found) for symbol in found.symbols}
-    powers = {symbol: guess_price_scale(symbol, float(frame["close"].iloc[-1])) for symbol, frame in bars.items()}
+    powers = {symbol: guess_price_scale(symbol, frame["close"].to_numpy()) for symbol, frame in bars.items()}
     scaled = {symbol: power for symbol, power in powers.items() if power}
     if scaled:
         scales = {symbol: float(10**power) for symbol, power in scaled.items()}
@@ -84,9 +90,24 @@ def _read(folder: Path, found: FolderLayout) -> tuple[FileLayout, dict[str, pd.D
     return layout, bars
 
 
+def _points(layout: FileLayout) -> list[str]:
+    scales = ", ".join(f"{symbol} ({scale:.0f})" for symbol, scale in sorted(layout.price_scale_overrides.items()))
+    return [f"prices of {scales} are whole points and are divided by that number"] if scales else []
+
+
 def _fetch(folder: Path, layout: FileLayout, symbol: str, found: FolderLayout) -> pd.DataFrame:
+    """All bars of a symbol. Raises InputError where they are invalid, or too few to read trading hours from."""
     provider = FileProvider(kind="file", name="files", priority=1, root="import/bars", layout=layout)
-    return FileImport(provider, folder).fetch(symbol, found.timeframe).frame
+    source = FileImport(provider, folder)
+    frame = source.fetch(symbol, found.timeframe).frame
+    if frame["ts"].iloc[-1] - frame["ts"].iloc[0] < _SHORTEST:
+        raise InputError(
+            "DATA_DISCOVERY_SHORT",
+            f"the bars of {symbol} cover less than {_SHORTEST.days} days: trading hours cannot be read from them",
+            where=str(source.path(symbol)),
+            remedy="export a longer history, or take the file out of the folder",
+        )
+    return frame
 
 
 def _inconvertible(curated: Mapping[str, Symbol], contracts: Mapping[str, ContractGuess]) -> dict[str, str]:

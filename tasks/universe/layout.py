@@ -19,7 +19,7 @@ from core.config.sources import Columns, FileLayout
 from core.errors import CoreError, InputError
 from core.market.discovery.hours import guess_stamp_zone
 from core.market.timeframe import timeframe_seconds
-from core.providers.file_reader import unreadable
+from core.providers.file_reader import UNREADABLE, unreadable
 
 _FORMATS: Final[dict[str, Literal["parquet", "csv"]]] = {".parquet": "parquet", ".csv": "csv"}
 _SYMBOL: Final = re.compile(r"[A-Z0-9][A-Z0-9._]*")
@@ -120,11 +120,12 @@ def _read_head(path: Path) -> tuple[list[str], pd.DataFrame]:
             table = pq.ParquetFile(path).read(use_threads=False)
         else:
             table = pa_csv.read_csv(path, read_options=pa_csv.ReadOptions(use_threads=False))
-    except (pa.ArrowInvalid, OSError) as error:
+        names, frame = list(table.column_names), table.to_pandas()
+    except UNREADABLE as error:
         raise unreadable(path, error) from error
     if table.num_rows < 2:
         raise _unusable("EMPTY", "the file holds fewer than two bars", str(path), "export the symbol's bars again")
-    return list(table.column_names), table.to_pandas()
+    return names, frame
 
 
 def _columns(names: Sequence[str], path: Path) -> Columns:

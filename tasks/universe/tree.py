@@ -13,14 +13,23 @@ from core.config.loader import ServiceEnvironment, load_settings
 from core.config.pipeline_policy import Timeframe
 from core.errors import InputError, TransientError
 
+_TREE: Final = ("base", "envs")
 _REPLACED: Final = ("universe.yaml", "cost_table.yaml", "sources.yaml")
 
 
 def refuse_existing(out: Path, *, force: bool) -> None:
-    """Raises InputError when `out` is there and may not be replaced."""
+    """Raises InputError when `out` is there and may not be replaced: a folder that is no tree never is."""
     if out.exists() and not force:
         raise InputError(
             "CONFIG_INIT_EXISTS", "the folder exists", where=str(out), remedy="name another --out, or give --force"
+        )
+    foreign = sorted(path.name for path in out.iterdir() if path.name not in _TREE) if out.is_dir() else []
+    if foreign or (out.exists() and not out.is_dir()):
+        raise InputError(
+            "CONFIG_INIT_FOREIGN",
+            f"what is there is no configuration tree{': it holds ' + ', '.join(foreign[:5]) if foreign else ''}",
+            where=str(out),
+            remedy="name another --out; --force replaces nothing but base/ and envs/",
         )
 
 
@@ -31,7 +40,8 @@ def write_tree(source: Path, out: Path, files: Mapping[str, str], timeframe: Tim
     environment of it loads.
 
     Raises:
-        InputError: `out` exists and `force` is not given; a file of the new tree is not valid.
+        InputError: `out` exists and `force` is not given, or it is no configuration tree; a file of the new tree is not
+            valid.
         TransientError: the disk refused to write.
     """
     refuse_existing(out, force=force)
@@ -39,16 +49,22 @@ def write_tree(source: Path, out: Path, files: Mapping[str, str], timeframe: Tim
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as temporary:
             tree = Path(temporary) / "config"
-            for folder in ("base", "envs"):
+            for folder in _TREE:
                 shutil.copytree(source / folder, tree / folder, ignore=shutil.ignore_patterns(*_REPLACED, ".*"))
             for name, text in files.items():
                 (tree / "base" / name).write_text(text, encoding="utf-8")
             _set_timeframe(tree / "base" / "pipeline_policy.yaml", timeframe)
             for environment in get_args(ServiceEnvironment):
                 load_settings(tree, environment)
+            replaced = Path(temporary) / "replaced"
             if out.exists():
-                out.rename(Path(temporary) / "replaced")
-            tree.rename(out)
+                out.rename(replaced)
+            try:
+                tree.rename(out)
+            except OSError:
+                if replaced.exists():
+                    replaced.rename(out)
+                raise
     except OSError as error:
         raise TransientError(
             "CONFIG_INIT_WRITE", str(error), where=str(out), remedy="free disk space or mend the folder's permissions"

@@ -34,6 +34,8 @@ _METAL_OUNCES: Final = {"XAU": 100.0, "XAG": 5000.0, "XPT": 100.0, "XPD": 100.0}
 _DOLLAR_COINS: Final = ("USDT", "USDC")
 _FX_LOT: Final = 100_000.0
 _SMALL_ORDER_USD: Final = 100.0
+_DUST: Final = 1e-4
+_NEARLY_ALL: Final = 0.999
 
 
 @dataclass(frozen=True)
@@ -60,11 +62,16 @@ def guess_contract(symbol: str, last_price: float) -> ContractGuess:
     return ContractGuess(base, quote, 1.0, step, step, 0.2, (*doubts, "one lot is taken as one unit"))
 
 
-def guess_price_scale(symbol: str, last_price: float) -> int:
-    """Power of ten the prices of a currency pair were multiplied by: 0 when they look true, or for any other market."""
+def guess_price_scale(symbol: str, closes: Floats) -> int:
+    """Power of ten the prices (n,) of a currency pair were multiplied by.
+
+    0 when they look true, for any other market, and wherever they have decimals: prices in points are whole numbers but
+    for the dust of floats.
+    """
     base, quote, _ = _currencies(symbol)
-    if quote not in _FIAT or base not in _FIAT:
+    if quote not in _FIAT or base not in _FIAT or np.mean(np.abs(closes - np.rint(closes)) < _DUST) < _NEARLY_ALL:
         return 0
+    last_price = float(closes[-1])
     low, high = (20.0, 400.0) if quote == "JPY" else (0.05, 30.0)
     return next((power for power in (0, 5, 3, 4, 2) if low <= last_price / 10**power <= high), 0)
 
@@ -74,10 +81,10 @@ def guess_tick_size(prices: Floats) -> float:
     for decimals in range(9):
         units = prices * 10.0**decimals
         whole = np.rint(units)
-        if np.mean(np.abs(units - whole) < 1e-4) < 0.999:
+        if np.mean(np.abs(units - whole) < _DUST) < _NEARLY_ALL:
             continue
         for multiple in (25, 5):
-            if np.mean(whole % multiple == 0) >= 0.999 and decimals > 0:
+            if np.mean(whole % multiple == 0) >= _NEARLY_ALL and decimals > 0:
                 return float(multiple / 10**decimals)
         return float(1.0 / 10**decimals)
     return 1e-8

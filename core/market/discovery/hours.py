@@ -47,9 +47,9 @@ def guess_week(ts: Ints, timeframe_seconds: int) -> Calendar:
 
     24×7 in UTC, or one session a week whose opening and closing are the earliest and latest seen in at least 5 % of the
     weeks, in New York time or UTC, whichever is steadier; slots hardly ever traded from Monday to Thursday are daily
-    breaks.
+    breaks. Bars that never pause for a day show no week and are taken for 24×7.
     """
-    if never_closes(ts):
+    if never_closes(ts) or _after_weekends(ts).size == 0:
         return _calendar("UTC", Session(open_day="mon", open_time="00:00", close_day="sun", close_time="24:00"), (), 0)
     opens, closes = _after_weekends(ts), _before_weekends(ts) + timeframe_seconds
     steadiness = {zone: _steadiness(opens, closes, zone) for zone in ("America/New_York", "UTC")}

@@ -92,6 +92,15 @@ def test_an_unknown_pair_is_named_and_nothing_is_written(world: World, tmp_path:
     assert not (tmp_path / "rows.parquet").exists()
 
 
+def test_an_out_that_is_a_folder_or_lies_below_a_file_is_named(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    for out in (tmp_path, tmp_path / "file" / "rows.parquet"):
+        with pytest.raises(InputError, match="STORE_PATH_UNUSABLE") as caught:
+            export(world.context(), [PAIR], out, None)
+        assert caught.value.where == str(out)
+    assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
+
+
 def test_an_unknown_run_is_an_input_error(world: World) -> None:
     with pytest.raises(InputError, match="STORE_FILE_MISSING"):
         build_run(world.context(), "20240101_0000_00000000")

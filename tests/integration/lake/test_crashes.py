@@ -6,13 +6,14 @@ import errno
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from core.errors import TransientError
+from core.errors import InputError, TransientError
 from core.stores import lake as lake_module
 from core.stores.lake import REPLACED, STAGED
 from core.stores.partition import content_hash
@@ -113,6 +114,15 @@ def test_a_full_disk_says_so_and_leaves_the_lake_as_it_was(world: World, monkeyp
     assert files(world.lake.root) == before
 
 
+def test_a_disk_too_full_for_the_lock_is_a_full_disk(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, content: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(TransientError, match=r"\.lock"):
+        _ingest(world)
+
+
 def test_a_file_beyond_what_the_system_allows_is_a_full_disk(world: World) -> None:
     before = files(world.lake.root)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -134,3 +144,26 @@ def test_a_damaged_partition_is_written_again(world: World) -> None:
     assert _ingest(world)["partitions_written"] == 1
     after = files(world.lake.root)
     assert {name for name in after if "provenance" not in name and before[name] != after[name]} == set()
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"PAR1 and no more")])
+def test_a_damaged_provenance_is_named_and_ingest_writes_the_deleted_month_again(
+    world: World, damage: Callable[[Path], object]
+) -> None:
+    _ingest(world)
+    folder = world.lake.folder(world.lake.keys("1h")[-1])
+    damage(folder / "__provenance.parquet")
+    with pytest.raises(InputError, match=r"LAKE_PARTITION_UNREADABLE.*__provenance\.parquet.*delete"):
+        _ingest(world)
+    shutil.rmtree(folder)
+    assert _ingest(world)["partitions_written"] == 1
+    _check_whole(world)
+
+
+def test_bars_damaged_inside_are_written_again(world: World) -> None:
+    _ingest(world)
+    path = world.lake.folder(world.lake.keys("1h")[-1]) / "bars.parquet"
+    before = path.read_bytes()
+    path.write_bytes(before[:200] + b"\xff" * 4000 + before[4200:])
+    assert _ingest(world)["partitions_written"] == 1
+    assert path.read_bytes() == before

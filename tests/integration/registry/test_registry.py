@@ -179,7 +179,8 @@ def test_a_database_without_tables_asks_for_the_upgrade(postgres_url: str) -> No
 
 
 def test_a_wrong_database_or_address_is_bad_input(postgres_url: str) -> None:
-    for url in (postgres_url.replace("/test_", "/absent_"), "not a url"):
+    malformed = ("not a url", "postgresql://localhost:port/core", "postgresql://localhost/core?no_such_option=1")
+    for url in (postgres_url.replace("/test_", "/absent_"), *malformed):
         with pytest.raises(CoreError) as caught:
             Registry(url).deployed()
         assert caught.value.exit_code == 20

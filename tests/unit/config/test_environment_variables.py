@@ -52,12 +52,18 @@ def test_a_variable_may_come_as_a_file(tmp_path: Path) -> None:
     assert read_variables(values, _environment("dev")).postgres_url == "postgresql://from-a-file/core"
 
 
-def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_an_unreadable_file_is_named(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
     values = _whole()
     del values["REDIS_URL"]
-    values["REDIS_URL_FILE"] = str(tmp_path / "absent")
+    values["REDIS_URL_FILE"] = str(path)
     with pytest.raises(ConfigurationError, match="REDIS_URL_FILE: a readable file"):
         read_variables(values, _environment("dev"))
+    with pytest.raises(ConfigurationError, match="SERVICE_ENV_FILE: a readable file"):
+        read_service_environment({"SERVICE_ENV_FILE": str(path)})
 
 
 @pytest.mark.parametrize(
@@ -67,6 +73,10 @@ def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
         ("LOG_LEVEL", "LOUD"),
         ("POSTGRES_URL", "mysql://x"),
         ("REDIS_URL", "http://x"),
+        ("POSTGRES_URL", "postgresql://localhost:port/core"),
+        ("POSTGRES_URL", "postgresql://[::1/core"),
+        ("REDIS_URL", "redis://localhost:port/0"),
+        ("REDIS_URL", "redis://[::1/0"),
         ("ARCHIVE_PATH", "relative/folder"),
     ],
 )

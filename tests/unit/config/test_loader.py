@@ -143,6 +143,31 @@ def test_a_bare_value_a_doubled_key_and_a_stray_word_are_faults(tmp_path: Path) 
     assert "'cache_ttl_seconds' stands twice" in faults
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "? [a, b]\n: { value: 1 }",
+        "calendars: { value: { ? [a, b] : {} } }",
+        "calendars: { value: { 2020-01-01: {} } }",
+        "calendars: { value: 2020-13-45 }",
+        "calendars: { value: !!set { a, b } }",
+        "calendars: { value: !!binary aGVsbG8= }",
+    ],
+)
+def test_yaml_that_json_cannot_hold_is_a_fault(tmp_path: Path, text: str) -> None:
+    root = copy_tree(tmp_path)
+    (root / "base" / "universe.yaml").write_text(text, encoding="utf-8")
+    assert any("universe.yaml" in fault for fault in _faults(root))
+
+
+def test_a_date_without_quotes_is_the_text_it_looks_like(tmp_path: Path) -> None:
+    root = copy_tree(tmp_path)
+    for environment in ("base", "envs/dev"):
+        path = root / environment / "sources.yaml"
+        path.write_text(path.read_text(encoding="utf-8").replace('"2021-01-01"', "2021-01-01"), encoding="utf-8")
+    assert load_settings(root, "dev") == load_settings(CONFIGS, "dev")
+
+
 def test_an_environment_that_names_itself_otherwise_is_refused(tmp_path: Path) -> None:
     root = copy_tree(tmp_path)
     (root / "envs" / "prod" / "environment.yaml").write_text("name: { value: stg }\n", encoding="utf-8")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from laptop.environment import REPOSITORY
+from laptop.state_folder import StateFolder
 
 
 def laptop(*words: str | Path, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
@@ -45,6 +46,31 @@ def test_a_folder_of_bars_that_is_not_there_is_named_as_the_caller_sees_it(tmp_p
 def test_status_and_stop_where_nothing_runs(tmp_path: Path) -> None:
     assert "Nothing was run" in laptop("status", "--state", tmp_path / "state").stdout
     assert laptop("stop", "--state", tmp_path / "state").stdout == "Nothing runs.\n"
+
+
+def test_status_tells_of_the_run_that_failed_not_of_the_one_before(tmp_path: Path) -> None:
+    bars, state = tmp_path / "bars", tmp_path / "state"
+    bars.mkdir()
+    (bars / "EURUSD.parquet").write_bytes(b"PAR1 and no more")
+    market = StateFolder.of_market(state, bars, None)
+    market.create()
+    market.verdict.write_text('{"status": "deployed"}\n')
+    done = laptop("run", "--state", state, "--data", bars, "--once")
+    assert done.returncode == 20, done.stdout
+    told = laptop("status", "--state", state).stdout
+    assert f"Last run: {done.stdout.splitlines()[-1]}" in told
+    assert "deployed" not in told
+
+
+def test_a_dry_clean_says_what_it_would_delete_and_deletes_nothing(tmp_path: Path) -> None:
+    market = StateFolder.at(tmp_path / "state" / "simulated")
+    market.create()
+    with market.locked():
+        pass
+    shown = laptop("clean", "--state", tmp_path / "state", "--dry-run")
+    assert shown.returncode == 0
+    assert f"would delete {tmp_path / 'state'}" in shown.stdout
+    assert market.root.is_dir()
 
 
 def test_clean_touches_only_what_a_run_wrote(tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def test_good_bars_pass() -> None:
         (_set("low", 0, -1.0), "DATA_SCHEMA_NOT_POSITIVE", 0),
         (_set("volume", 1, -1.0), "DATA_SCHEMA_VOLUME", 1),
         (lambda f: f.assign(ts=f["ts"] + pd.Timedelta(minutes=1)), "DATA_SCHEMA_GRID", 0),
+        (lambda f: f.assign(ts=f["ts"].where(f.index != 0, pd.Timestamp("0001-01-01T00:00Z"))), "DATA_SCHEMA_YEAR", 0),
+        (lambda f: f.assign(ts=f["ts"].where(f.index != 5, pd.Timestamp("9999-12-31T23:00Z"))), "DATA_SCHEMA_YEAR", 5),
     ],
 )
 def test_a_bad_row_is_named(change: Callable[[pd.DataFrame], pd.DataFrame], code: str, row: int) -> None:

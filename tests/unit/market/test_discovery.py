@@ -71,14 +71,18 @@ def test_a_few_prices_off_the_grid_do_not_matter() -> None:
     [
         ("AUDUSD", 0.75, 0),
         ("AUDUSD", 103_428.0, 5),
-        ("GBPJPY", 128_847.0, 3),
+        ("GBPJPY", 128_847.000000001, 3),
         ("GBPJPY", 150.0, 0),
+        ("GBPJPY", 450.1, 0),
+        ("USDINR", 83.1, 0),
+        ("USDTRY", 34.2, 0),
+        ("EURHUF", 390.4, 0),
         ("BTCUSD", 60_000.0, 0),
         ("AAPL", 190.0, 0),
     ],
 )
 def test_prices_in_points_are_recognised(symbol: str, price: float, power: int) -> None:
-    assert guess_price_scale(symbol, price) == power
+    assert guess_price_scale(symbol, np.array([price])) == power
 
 
 @pytest.mark.parametrize("truth", [FX, GOLD, SHARES, UTC_WEEK], ids=["fx", "gold", "shares", "utc"])
@@ -94,6 +98,13 @@ def test_a_market_that_never_closes_is_recognised() -> None:
     assert never_closes(ts)
     assert np.array_equal(expected_opens(guess_week(ts, HOUR), HOUR, START, END), ts)
     assert not never_closes(expected_opens(FX, HOUR, START, END))
+
+
+def test_bars_that_never_pause_a_day_are_taken_for_a_market_that_never_closes() -> None:
+    ts = np.arange(START, END, HOUR, dtype=np.int64)
+    busy = ts[((ts // 86_400 + 3) % 7 != 5) | (ts % 86_400 < 6 * HOUR)]
+    assert not never_closes(busy)
+    assert guess_week(busy, HOUR) == guess_week(ts, HOUR)
 
 
 def test_late_opens_and_early_closes_become_tolerance() -> None:

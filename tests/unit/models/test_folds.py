@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import BlockedError
@@ -22,10 +22,11 @@ from tests.unit.models.synthetic import policies, random_pairs, random_pool
     purge=st.integers(0, 60),
     embargo=st.integers(0, 60),
 )
+@example(seed=0, n=1_300, pairs=1, folds=5, purge=0, embargo=0)
 def test_no_training_window_meets_a_validation_window(
     seed: int, n: int, pairs: int, folds: int, purge: int, embargo: int
 ) -> None:
-    core, retrain = policies(folds=folds, purge_bars=purge, embargo_bars=embargo)
+    core, retrain = policies(folds=folds, purge_bars=purge, embargo_bars=embargo, min_block_bars=200)
     bars, tables = random_pairs(seed, n, pairs)
     pool = pool_pairs(bars, tables, core, retrain.cross_validation)
     samples = pool.samples.take(pool.samples.labelled)

@@ -154,6 +154,18 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path, content: bytes | Non
     assert str(path) in caught.value.where
 
 
+@pytest.mark.parametrize("where", ["header", "row"])
+def test_a_file_in_another_encoding_is_named(tmp_path: Path, where: str) -> None:
+    path = _csv(tmp_path, _frame())
+    lines = path.read_bytes().splitlines(keepends=True)
+    at = 0 if where == "header" else 3
+    path.write_bytes(b"".join([*lines[:at], b"\xff\xfe" + lines[at], *lines[at + 1 :]]))
+    with pytest.raises(InputError) as caught:
+        _fetch(tmp_path)
+    assert caught.value.code == "DATA_FILE_UNREADABLE"
+    assert str(path) in caught.value.where
+
+
 def test_an_absent_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"EURUSD\.csv"):
         _fetch(tmp_path)

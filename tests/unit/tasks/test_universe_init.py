@@ -129,6 +129,18 @@ def test_server_time_and_prices_in_points(folder: Path, tmp_path: Path) -> None:
         read = _imported(settings, folder, name)
         assert np.array_equal(epoch_seconds(read["ts"]), FX_OPENS)
         assert np.array_equal(read["close"], _frame(FX_OPENS, price, power, seed)["close"])
+    assert "# A guess: prices of AUDUSD (100000), USDJPY (1000) are whole points" in (
+        tmp_path / "config/base/sources.yaml"
+    ).read_text("utf-8")
+
+
+@pytest.mark.parametrize(("symbol", "price"), [("USDINR", 83.1), ("USDTRY", 32.1), ("USDHUF", 352.4)])
+def test_a_high_price_is_no_price_in_points(folder: Path, tmp_path: Path, symbol: str, price: float) -> None:
+    frame = _frame(FX_OPENS, price, 4, 0)
+    frame.to_parquet(folder / f"{symbol}.parquet")
+    _frame(FX_OPENS, 1.5, 5, 1).to_parquet(folder / "EURUSD.parquet")
+    settings, _ = _made(folder, tmp_path / "config")
+    assert np.array_equal(_imported(settings, folder, symbol)["close"], frame["close"])
 
 
 def test_coins_trade_always_and_another_time_frame_is_seen(folder: Path, tmp_path: Path) -> None:
@@ -153,9 +165,14 @@ def test_an_existing_folder_is_left_alone_unless_forced(folder: Path, tmp_path: 
     out = tmp_path / "config"
     out.mkdir()
     (out / "mine.txt").write_text("kept", encoding="utf-8")
-    result, line = _run("--data", folder, "--out", out)
-    assert (result.exit_code, line["error"]["code"]) == (20, "CONFIG_INIT_EXISTS")
-    assert (out / "mine.txt").read_text("utf-8") == "kept"
+    for options, code in (((), "CONFIG_INIT_EXISTS"), (("--force",), "CONFIG_INIT_FOREIGN")):
+        result, line = _run("--data", folder, "--out", out, *options)
+        assert (result.exit_code, line["error"]["code"]) == (20, code)
+        assert (out / "mine.txt").read_text("utf-8") == "kept"
+    (out / "mine.txt").unlink()
+    _made(folder, out, "--force")
+    universe = out / "base" / "universe.yaml"
+    universe.write_text("spoilt", encoding="utf-8")
     _made(folder, out, "--force")
     assert sorted(path.name for path in out.iterdir()) == ["base", "envs"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bars", "config"]
@@ -198,6 +215,18 @@ def _odd_step(folder: Path) -> None:
     _frame(ALL_HOURS[::3], 1.5, 5, 0).to_parquet(folder / "EURUSD.parquet")
 
 
+def _utf16(folder: Path) -> None:
+    _frame(FX_OPENS, 1.5, 5, 0).to_csv(folder / "EURUSD.csv", index=False, encoding="utf-16")
+
+
+def _three_bars(folder: Path) -> None:
+    _frame(FX_OPENS[:3], 1.5, 5, 0).to_parquet(folder / "EURUSD.parquet")
+
+
+def _five_days(folder: Path) -> None:
+    _frame(FX_OPENS[22:140], 1.5, 5, 0).to_parquet(folder / "EURUSD.parquet")
+
+
 @pytest.mark.parametrize(
     ("prepare", "code", "where"),
     [
@@ -209,6 +238,9 @@ def _odd_step(folder: Path) -> None:
         (_odd_stamps, "DATA_DISCOVERY_STAMPS", "EURUSD.csv"),
         (_one_symbol, "DATA_DISCOVERY_PAIRS", "bars"),
         (_odd_step, "DATA_DISCOVERY_TIMEFRAME", "EURUSD.parquet"),
+        (_utf16, "DATA_FILE_UNREADABLE", "EURUSD.csv"),
+        (_three_bars, "DATA_DISCOVERY_SHORT", "EURUSD.parquet"),
+        (_five_days, "DATA_DISCOVERY_SHORT", "EURUSD.parquet"),
         (lambda _: None, "DATA_DISCOVERY_FOLDER", "bars"),
         (lambda folder: folder.rmdir(), "DATA_DISCOVERY_FOLDER", "bars"),
     ],

@@ -128,6 +128,9 @@ def test_the_verdict_holds_every_number_behind_it(tmp_path: Path, settings: Sett
     assert adoption["timestamp_decision"].min() >= pd.Timestamp(verdict["window"]["start"])
     searched = orjson.loads((run.theta / "theta.json").read_bytes())
     assert len(pd.read_parquet(run.theta / "trials.parquet")) == searched["n_trials"]
+    bands = verdict["money_curve"]
+    assert sum(band["count"] for band in bands) == len(data.candidates)
+    assert [band["predicted"] for band in bands] == sorted(band["predicted"] for band in bands)
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path, settings: Settings, data: SearchData) -> None:
