@@ -15,10 +15,11 @@ from core.labels.starts import find_starts
 from core.market.pairs import PairBars
 from core.models.artifact import load_classifier, load_quantile
 from core.models.fitting import FittedModels
-from core.models.predictor import Predictor
+from core.models.live_predictor import LivePredictor
 from core.signals.decision import passes
 from core.signals.sizing import position_scale
 from core.stores.bundle_store import Bundle
+from core.stores.tree_export import live_models
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class DeployedDecision:
         self.rules = DecisionRules.of(bundle.params)
         self._windows = FeatureWindows.model_validate(schema.definition["windows"])
         self._columns = schema.model_inputs
-        self._predictor = Predictor(models, self._columns)
+        self._predictor = LivePredictor(live_models(models), self._columns)
 
     def newest(self, bars: PairBars, scan_bars: int) -> Passed | None:
         """The newest of the last `scan_bars` bars whose decision passes, None where none does."""
@@ -87,7 +88,7 @@ class DeployedDecision:
             return None
         z = table.column("z")[starts]
         rows = np.column_stack([table.column(name)[starts] for name in self._columns])
-        predicted = self._predictor.predict(rows, z)
+        predicted = self._predictor.predict_rows(rows, z)
         passed = passes(predicted.return_prob, predicted.risk_score, rules.theta1, rules.theta2, z, rules.decision)
         if not passed.any():
             return None
