@@ -8,7 +8,7 @@ import json
 
 from bench.measurement import Measurement
 
-BENCHES = ("features", "decision")
+BENCHES = ("features", "feature_memory", "decision")
 """Modules of this package, each with `measure(size) -> list[Measurement]`."""
 
 

@@ -47,9 +47,9 @@ def measure(size: int) -> list[Measurement]:
     ]
 
 
-def simulated(size: int) -> PairBars:
+def simulated(size: int, seed: int = 20240101) -> PairBars:
     """Two random walks that share half their moves, hourly in size, with ranges around the closes."""
-    random = np.random.default_rng(20240101)
+    random = np.random.default_rng(seed)
     common = random.normal(0.0, 5e-4, size)
     prices: dict[str, NDArray[np.float64]] = {}
     for leg in "ab":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,17 +12,17 @@ import typer
 
 from core.errors import InputError
 from core.features.batch import build_features
-from core.features.preprocessing import preprocessing_report
+from core.features.preprocessing import PairPreprocessing, preprocessing_report
 from core.features.table import FEATURE_COLUMNS, FeatureTable
 from core.market.timeframe import timeframe_seconds
 from core.quality.admission import admit, history_window
 from core.quality.suites import features_suite
 from core.stores.catalog_index import build_index, read_index
-from core.stores.feature_cache import load_or_build
+from core.stores.feature_cache import build_months
 from core.stores.files import write_bytes, write_json
 from core.stores.gate_reports import run_gate
 from core.stores.lake import Lake
-from core.stores.market_data import load_pairs
+from core.stores.market_data import load_pairs, pair_months
 from tasks.app import run_task
 from tasks.as_of import parse_as_of
 from tasks.catalog import last_close
@@ -59,6 +58,8 @@ def features(
 def build_run(context: TaskContext, run_id: str) -> TaskResult:
     """Fill the cache for every pair of the run, report imputations and exclusions, and hold the rows against the gate.
 
+    One month of one pair is in memory at a time, however long the history; the gate sees each month's extreme rows.
+
     Raises:
         QualityError: the gate failed.
         InputError: the run is unknown, or no row of any pair is complete.
@@ -66,22 +67,27 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
     settings, run = context.settings, context.run(run_id)
     identity = run.read_identity()
     index = read_index(run.dataset_index)
-    bars = load_pairs(context.roots, settings, index, None)
-    tables: dict[str, FeatureTable] = {}
+    counts: dict[str, PairPreprocessing] = {}
+    extremes: list[pd.DataFrame] = []
     computed = cached = 0
 
     def warn(path: Path, problem: str) -> None:
         context.log.warning("feature_file_damaged", file=str(path), problem=problem)
 
-    for number, pair in enumerate(settings.universe.pairs, start=1):
-        built = load_or_build(
-            context.roots.features, settings.core_policy, identity.timeframe, pair, index, bars[pair.id], warn
-        )
-        tables[pair.id] = built.table
-        computed, cached = computed + built.months_computed, cached + built.months_cached
-        context.progress.advance(number, len(bars), "pairs")
-    write_json(run.preprocess_report, preprocessing_report(bars, tables))
-    rows = _rows(tables).dropna(ignore_index=True)
+    pairs = settings.universe.pairs
+    for number, pair in enumerate(pairs, start=1):
+        counted = counts[pair.id] = PairPreprocessing()
+        months = pair_months(context.roots, settings, index, pair)
+        for month in build_months(
+            context.roots.features, settings.core_policy, identity.timeframe, pair, index, months, warn
+        ):
+            counted.add(month.bars, month.table)
+            extremes.append(_extreme_rows(month.table))
+            computed, cached = computed + (not month.cached), cached + month.cached
+        context.progress.advance(number, len(pairs), "pairs")
+    report = preprocessing_report(counts)
+    write_json(run.preprocess_report, report)
+    rows = pd.concat(extremes, ignore_index=True)
     if rows.empty:
         raise InputError(
             "FEATURES_ROWS_NONE",
@@ -92,8 +98,8 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
     gate = run_gate("features", features_suite(settings.core_policy.feature_windows), rows, run.gate("features"))
     return TaskResult(
         outputs={
-            "pairs": len(tables),
-            "rows": len(rows),
+            "pairs": len(pairs),
+            "rows": sum(pair["rows"] for pair in report["pairs"].values()),
             "months_computed": computed,
             "months_cached": cached,
             "gate_report": str(gate.report_path),
@@ -126,7 +132,7 @@ def export(context: TaskContext, pair_ids: list[str], out: Path, as_of: str | No
         index, _ = admit(index, window, symbols, settings.pipeline_policy.dq_thresholds)
         bars = load_pairs(context.roots, settings, index, pair_ids)
     windows = settings.core_policy.feature_windows
-    rows = _rows({pair_id: build_features(pair, windows) for pair_id, pair in bars.items()})
+    rows = pd.concat([_frame(build_features(pair, windows)) for pair in bars.values()], ignore_index=True)
     rows = rows if len(bars) > 1 else rows.drop(columns="pair_id")
     sink = io.BytesIO()
     rows.to_parquet(sink, index=False)
@@ -134,14 +140,19 @@ def export(context: TaskContext, pair_ids: list[str], out: Path, as_of: str | No
     return TaskResult(outputs={"file": str(out), "rows": len(rows), "pairs": len(bars), "columns": list(rows.columns)})
 
 
-def _rows(tables: Mapping[str, FeatureTable]) -> pd.DataFrame:
-    """ts (datetime64[us, UTC]), pair_id and FEATURE_COLUMNS of all pairs, one after another."""
-    frames = []
-    for pair_id, table in tables.items():
-        frame = pd.DataFrame(table.values, columns=list(FEATURE_COLUMNS))
-        frame.insert(0, "pair_id", pair_id)
-        frame.insert(0, "ts", pd.to_datetime(table.ts.astype("datetime64[s]").astype("datetime64[us]"), utc=True))
-        frames.append(frame)
-    rows = pd.concat(frames, ignore_index=True)
-    rows["pair_id"] = rows["pair_id"].astype(np.dtype(object))
-    return rows
+def _extreme_rows(table: FeatureTable) -> pd.DataFrame:
+    """Of a month's complete rows those where a column is smallest or largest: no other leaves a range they keep."""
+    complete = np.flatnonzero(~np.isnan(table.values).any(axis=1))
+    at = complete[:0]
+    if complete.size > 0:
+        values = table.values[complete]
+        at = complete[np.unique(np.concatenate((values.argmin(axis=0), values.argmax(axis=0))))]
+    return _frame(table).take(at.tolist())
+
+
+def _frame(table: FeatureTable) -> pd.DataFrame:
+    """ts (datetime64[us, UTC]), pair_id and FEATURE_COLUMNS of a pair."""
+    frame = pd.DataFrame(table.values, columns=list(FEATURE_COLUMNS))
+    frame.insert(0, "pair_id", np.full(len(frame), table.pair_id, dtype=object))
+    frame.insert(0, "ts", pd.to_datetime(table.ts.astype("datetime64[s]").astype("datetime64[us]"), utc=True))
+    return frame

@@ -44,6 +44,11 @@ def align_pair(pair_id: str, timeframe_seconds: int, bars_a: pd.DataFrame, bars_
     )
 
 
+def shares_bars(bars_a: pd.DataFrame, bars_b: pd.DataFrame) -> bool:
+    """Whether two canonical frames have a `ts` in common."""
+    return bool(np.isin(epoch_seconds(bars_a["ts"]), epoch_seconds(bars_b["ts"]), assume_unique=True).any())
+
+
 def _span(bars: pd.DataFrame) -> str:
     if bars.empty:
         return "no bars"

@@ -20,7 +20,8 @@ class Isotonic:
 
     def probability(self, scores: Floats) -> Floats:
         """Probabilities in [0, 1] of raw scores (log-odds)."""
-        return _probabilities(np.asarray(scores, dtype=np.float64), self.x, self.y)
+        found: Floats = _probabilities(np.asarray(scores, dtype=np.float64), self.x, self.y)
+        return found
 
 
 def fit_isotonic(scores: Floats, labels: Floats) -> Isotonic:
@@ -33,7 +34,8 @@ def fit_isotonic(scores: Floats, labels: Floats) -> Isotonic:
 
 def sigmoid(scores: Floats) -> Floats:
     """1/(1 + e^−s) of each score."""
-    return _sigmoids(np.asarray(scores, dtype=np.float64))
+    found: Floats = _sigmoids(np.asarray(scores, dtype=np.float64))
+    return found
 
 
 @njit(cache=True, error_model="numpy")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -50,19 +50,44 @@ class CachedFeatures:
 
 
 @dataclass(frozen=True)
-class _Month:
-    name: str
-    first: int
-    end: int
-    feature_hash: str
+class MonthFeatures:
+    """Features of one month of a pair, and whether they were found in the cache."""
+
+    bars: PairBars
+    table: FeatureTable
+    cached: bool
 
 
 def load_or_build(
     features_root: Path, policy: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, bars: PairBars, warn: Warn
 ) -> CachedFeatures:
-    """Features of a pair's bars; months whose hash is there are read, the others computed and kept.
+    """Features of a pair's whole history; see `build_months`."""
+    months = list(build_months(features_root, policy, timeframe, pair, index, months_of(bars), warn))
+    cached = sum(month.cached for month in months)
+    return CachedFeatures(_join(bars, [month.table for month in months]), len(months) - cached, cached)
 
-    Computing goes on from the state stored with the month before, which gives the same bits as running through.
+
+def months_of(bars: PairBars) -> Iterator[PairBars]:
+    """A pair's bars by calendar month (UTC)."""
+    names = bars.ts.astype("datetime64[s]").astype("datetime64[M]")
+    firsts = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1]))).tolist()
+    for first, end in zip(firsts, [*firsts[1:], len(bars)], strict=True):
+        yield cut_bars(bars, first, end)
+
+
+def build_months(
+    features_root: Path,
+    policy: CorePolicy,
+    timeframe: str,
+    pair: Pair,
+    index: pd.DataFrame,
+    months: Iterable[PairBars],
+    warn: Warn,
+) -> Iterator[MonthFeatures]:
+    """Features of a pair month by month; months whose hash is there are read, the others computed and kept.
+
+    Computing goes on from the state stored with the month before, which gives the same bits as running through. No
+    more than a month is in memory.
 
     Args:
         features_root: root of the cache.
@@ -70,54 +95,50 @@ def load_or_build(
         timeframe: name of the time frame.
         pair: whose bars these are.
         index: the run's dataset index, whose hashes name the data.
-        bars: the pair's bars as `load_pairs` gives them.
+        months: the pair's bars, a calendar month (UTC) each, in order, none empty.
         warn: told of a damaged file (path, what is wrong), which is then computed again.
 
     Raises:
         TransientError: the disk is full or failing.
     """
-    parts: list[FeatureTable] = []
     kernel = LiveFeatures(policy.feature_windows)
     stored: bytes | None = None
-    computed = 0
-    for month in _months(policy, timeframe, pair, index, bars):
-        path = features_root / timeframe / pair.id / month.name / f"{month.feature_hash}.parquet"
-        month_bars = cut_bars(bars, month.first, month.end)
-        found = _read(path, month_bars, warn)
+    for name, feature_hash, bars in _hashed(policy, timeframe, pair, index, months):
+        path = features_root / timeframe / pair.id / name / f"{feature_hash}.parquet"
+        found = _read(path, bars, warn)
         if found is not None:
             table, stored = found
         else:
             if stored is not None:
                 kernel, stored = LiveFeatures(policy.feature_windows, state_from_bytes(stored)), None
-            table = kernel.take(month_bars)
+            table = kernel.take(bars)
             write_bytes(path, _file_bytes(table, state_to_bytes(kernel.snapshot())))
-            computed += 1
-        parts.append(table)
-    return CachedFeatures(_join(bars, parts), computed, len(parts) - computed)
+        yield MonthFeatures(bars, table, found is not None)
 
 
-def _months(policy: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, bars: PairBars) -> Iterator[_Month]:
+def _hashed(
+    policy: CorePolicy, timeframe: str, pair: Pair, index: pd.DataFrame, months: Iterable[PairBars]
+) -> Iterator[tuple[str, str, PairBars]]:
+    """Name, hash and bars of each month; months of the legs' data that share no bar are part of the hashes after."""
     definition = schema_definition(policy)
     preprocessing = {key: definition[key] for key in PREPROCESSING_KEYS}
     chain = sha256_json([preprocessing, _kernel_hash(), timeframe, pair.model_dump()])
     data = _data_hashes(index, timeframe, (pair.a, pair.b))
-    names = np.datetime_as_string(bars.ts.astype("datetime64[s]"), unit="M")
-    firsts = np.flatnonzero(np.concatenate(([True], names[1:] != names[:-1])))
-    ends = [*firsts[1:].tolist(), len(bars)]
-    shared = {str(names[first]): (int(first), int(end)) for first, end in zip(firsts, ends, strict=True)}
-    for name in sorted(name for name in {*data, *shared} if name >= min(shared)):
-        first, end = shared.get(name, (0, 0))
-        chain = sha256_json([chain, name, data.get(name, []), _used(bars, first, end)])
-        if end > first:
-            yield _Month(name, first, end, chain)
+    before: tuple[str, int] | None = None
+    for bars in months:
+        name = str(np.datetime64(int(bars.ts[0]), "s").astype("datetime64[M]"))
+        for unshared in sorted(month for month in data if before is not None and before[0] < month < name):
+            chain = sha256_json([chain, unshared, data[unshared], []])
+        chain = sha256_json([chain, name, data.get(name, []), _used(bars, before[1] if before else None)])
+        before = name, int(bars.segment[-1])
+        yield name, chain, bars
 
 
-def _used(bars: PairBars, first: int, end: int) -> list[int]:
-    """Number and ends of a month's bars, and where a segment starts among them."""
-    if end == first:
-        return []
-    restarts = first + np.flatnonzero(np.diff(bars.segment[max(first - 1, 0) : end]))
-    return [end - first, int(bars.ts[first]), int(bars.ts[end - 1]), *restarts.tolist()]
+def _used(bars: PairBars, segment_before: int | None) -> list[int]:
+    """Number and ends of a month's bars, and at which of them a segment starts."""
+    first = bars.segment[0] if segment_before is None else segment_before
+    restarts = np.flatnonzero(np.diff(bars.segment, prepend=first))
+    return [len(bars), int(bars.ts[0]), int(bars.ts[-1]), *restarts.tolist()]
 
 
 @functools.cache
@@ -177,7 +198,7 @@ def _read(path: Path, bars: PairBars, warn: Warn) -> tuple[FeatureTable, bytes] 
         pair_id=bars.pair_id,
         ts=bars.ts,
         segment=bars.segment,
-        values=np.column_stack([columns[name] for name in FEATURE_COLUMNS]),
+        values=np.stack([columns[name] for name in FEATURE_COLUMNS]).T,
         **{name: columns[name] for name in HELD},
     )
     return table, state

@@ -13,7 +13,7 @@ from core.errors import InputError
 from core.features.batch import build_features
 from core.features.table import FEATURE_COLUMNS
 from core.stores.catalog_index import read_index
-from core.stores.market_data import load_pairs
+from core.stores.market_data import load_pairs, pair_months
 from core.stores.run_folder import RunFolder
 from tasks import catalog
 from tasks.catalog import catalog_lake
@@ -52,6 +52,29 @@ def test_a_run_s_features_are_cached_reported_and_gated(world: World, run: RunFo
 
     again = build_run(context, run.path.name).outputs
     assert (again["months_computed"], again["months_cached"], again["rows"]) == (0, 4, outputs["rows"])
+
+
+def test_bars_by_the_month_are_the_bars_of_the_whole_history(world: World, run: RunFolder) -> None:
+    roots, index = world.context().roots, read_index(run.dataset_index)
+    pair = next(pair for pair in world.settings.universe.pairs if pair.id == PAIR)
+    left_out = index.assign(admitted=(index["month"] != 1) | (index["symbol"] != "AUDUSD"))
+    for used, segments in ((index, [0]), (left_out, [0, 1])):
+        whole = load_pairs(roots, world.settings, used, [PAIR])[PAIR]
+        months = list(pair_months(roots, world.settings, used, pair))
+        assert len(months) == 5 - len(segments)
+        assert np.unique(whole.segment).tolist() == segments
+        for name in ("ts", "close_a", "close_b", "filled", "segment"):
+            np.testing.assert_array_equal(
+                np.concatenate([getattr(month, name) for month in months]), getattr(whole, name)
+            )
+
+
+def test_legs_that_never_meet_are_named(world: World, run: RunFolder) -> None:
+    index = read_index(run.dataset_index)
+    apart = index.assign(admitted=(index["month"] < 3) == (index["symbol"] == "AUDUSD"))
+    pair = next(pair for pair in world.settings.universe.pairs if pair.id == PAIR)
+    with pytest.raises(InputError, match="share no bar"):
+        list(pair_months(world.context().roots, world.settings, apart, pair))
 
 
 def test_a_damaged_file_is_mended_without_a_word_to_the_caller(world: World, run: RunFolder) -> None:

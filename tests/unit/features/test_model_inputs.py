@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from core.config.loader import load_settings
 from core.errors import InputError
 from core.features.alignment import align_to_reversion
 from core.features.batch import build_features
-from core.features.preprocessing import preprocessing_report
+from core.features.preprocessing import PairPreprocessing, preprocessing_report
 from core.features.scaling import fit_scalers
 from core.features.schema import FeatureSchema, schema_definition
+from core.stores.feature_cache import months_of
 from tests.unit.features.bars import REPOSITORY, short_windows, simulated_bars
 
 SCALING = Scaling(mad_factor=1.4826, clip=5.0, clipped=("z", "speed"))
@@ -110,7 +112,12 @@ def test_an_altered_schema_file_is_refused(policy: CorePolicy, spoil: object) ->
 def test_report_counts_what_is_imputed_and_left_out() -> None:
     bars = simulated_bars(100, seed=6)
     table = build_features(bars, short_windows())
-    pair = preprocessing_report({"A-B": bars}, {"A-B": table})["pairs"]["A-B"]
+    counted = PairPreprocessing()
+    for month in months_of(bars):
+        first = int(month.ts[0] - bars.ts[0]) // 3600
+        end = first + len(month)
+        counted.add(month, replace(table, values=table.values[first:end]))
+    pair = preprocessing_report({"A-B": counted})["pairs"]["A-B"]
     incomplete = int((~np.isfinite(table.values).all(axis=1)).sum())
     assert pair["bars"] == 100
     assert pair["rows"] == 100 - incomplete > 0
