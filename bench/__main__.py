@@ -8,7 +8,7 @@ import json
 
 from bench.measurement import Measurement
 
-BENCHES = ("features", "feature_memory", "decision")
+BENCHES = ("features", "feature_memory", "decision", "retrain")
 """Modules of this package, each with `measure(size) -> list[Measurement]`."""
 
 
