@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.backtest.engine import Window
 from core.backtest.replay import pair_market, portfolio_of
 from core.backtest.stress.pair import pair_from
-from core.backtest.stress.run import StressedBook, StressResult, run_stress
+from core.backtest.stress.run import StressedBook, StressResult, StressTest, run_stress
 from core.stores.run_folder import RunFolder
 from tasks.backtest import load_market
 from tasks.book import Book
@@ -34,9 +34,8 @@ def stress_book(context: TaskContext, run: RunFolder, book: Book, window: Window
         theta1=book.theta1,
         theta2=book.theta2,
     )
-    result = run_stress(
-        stressed, core, policy, seed, lambda done, most: context.progress.advance(done, most, "scenarios")
-    )
+    test = StressTest.drawn(stressed, core, policy, seed)
+    result = run_stress(test, lambda done, most: context.progress.advance(done, most, "scenarios"))
     for scenario, limit in result.limits.items():
         context.log.info("stressed", scenario=scenario, edge=limit.outcome, multiple=limit.multiple)
     return result

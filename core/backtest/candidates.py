@@ -13,7 +13,7 @@ from core.backtest.legs import Fills, LegMarket, LegResults, price_leg
 from core.config.core_policy import Decision, Label
 from core.errors import InputError
 from core.features.table import FeatureTable
-from core.labels.exits import PositionPaths, scan_paths
+from core.labels.exits import PositionPaths, SpreadShift, scan_paths
 from core.market.pairs import Floats, Ints, PairBars
 
 NEVER = np.iinfo(np.int64).min
@@ -38,12 +38,17 @@ class Predictions:
 
 @dataclass(frozen=True)
 class PairMarket:
-    """What a pair's candidates are priced with; a bar of `bars` trades when neither leg is filled."""
+    """What a pair's candidates are priced with.
+
+    A bar of `bars` trades when neither leg is filled. `shift` is how far the prices, once moved, have taken the spread
+    away from what the features say.
+    """
 
     bars: PairBars
     table: FeatureTable
     leg_a: LegMarket
     leg_b: LegMarket
+    shift: SpreadShift | None = None
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def build_candidates(
     """
     bars = market.bars
     starts = _locate(bars, predictions.ts)
-    paths = scan_paths(bars, market.table, starts, label, decision)
+    paths = scan_paths(bars, market.table, starts, label, decision, market.shift)
     fresh = [
         (leg.usd_age[starts] >= 0) & (leg.usd_age[starts] <= stale_seconds) for leg in (market.leg_a, market.leg_b)
     ]

@@ -24,7 +24,6 @@ class AtrNoise:
 
     policy: Policy
     z_window: int
-    z_entry: float
     grid: Ints
     draws: Mapping[str, Floats]
 
@@ -32,12 +31,10 @@ class AtrNoise:
     neutral: ClassVar[float] = 0.0
 
     @classmethod
-    def drawn(
-        cls, policy: Policy, symbols: tuple[str, ...], grid: Ints, seed: int, *, z_window: int, z_entry: float
-    ) -> AtrNoise:
+    def drawn(cls, policy: Policy, symbols: tuple[str, ...], grid: Ints, seed: int, *, z_window: int) -> AtrNoise:
         """Draw the noise of these symbols over the grid."""
         draws = {symbol: generator(seed, cls.name, symbol).standard_normal((2, grid.size)) for symbol in symbols}
-        return cls(policy, z_window, z_entry, grid, draws)
+        return cls(policy, z_window, grid, draws)
 
     @property
     def multiples(self) -> tuple[float, ...]:
@@ -49,11 +46,10 @@ class AtrNoise:
 
     def apply(self, pair: StressedPair, multiple: float) -> StressedPair:
         at = np.searchsorted(self.grid, pair.ts[pair.first :])
-        moves = []
+        legs = []
         for symbol, column in zip(pair.symbols, ("atr_a", "atr_b"), strict=True):
+            move = np.zeros((2, pair.ts.size))
             sd = self.intensity(multiple) * known_before(pair.market.table.column(column))
-            for draw in self.draws[symbol]:
-                move = np.zeros(pair.ts.size)
-                move[pair.first :] = sd[pair.first :] * draw[at]
-                moves.append(move)
-        return displace(pair, Displacement(*moves), self.z_window, self.z_entry)
+            move[:, pair.first :] = sd[pair.first :] * self.draws[symbol][:, at]
+            legs.append((move[0], move[1]))
+        return displace(pair, Displacement(legs[0], legs[1], lasting=False), self.z_window)

@@ -32,7 +32,6 @@ class CorrelationCollapse:
     policy: Policy
     sd_window: int
     z_window: int
-    z_entry: float
     grid: Ints
     collapsed: NDArray[np.bool_]
     draws: Mapping[str, Floats]
@@ -50,7 +49,6 @@ class CorrelationCollapse:
         *,
         sd_window: int,
         z_window: int,
-        z_entry: float,
     ) -> CorrelationCollapse:
         """Draw the episodes, and the noise of these symbols over the grid."""
         collapsed = np.zeros(grid.size, dtype=np.bool_)
@@ -59,7 +57,7 @@ class CorrelationCollapse:
         ):
             collapsed[start : start + policy.episode_bars] = True
         draws = {symbol: generator(seed, cls.name, symbol).standard_normal(grid.size) for symbol in symbols}
-        return cls(policy, sd_window, z_window, z_entry, grid, collapsed, draws)
+        return cls(policy, sd_window, z_window, grid, collapsed, draws)
 
     @property
     def multiples(self) -> tuple[float, ...]:
@@ -75,7 +73,7 @@ class CorrelationCollapse:
         struck[pair.first :] = self.collapsed[at]
         strength = self.intensity(multiple)
         bars = pair.market.bars
-        moves = []
+        legs = []
         for symbol, closes in zip(pair.symbols, (bars.close_a, bars.close_b), strict=True):
             returns = np.diff(np.log(closes), prepend=math.log(closes[0])) if closes.size else closes
             sd = known_before(pd.Series(returns).rolling(self.sd_window).std().to_numpy())
@@ -83,5 +81,5 @@ class CorrelationCollapse:
             noise[pair.first :] = sd[pair.first :] * self.draws[symbol][at]
             changed = (returns + strength * noise) / math.sqrt(1.0 + strength**2)
             moved = np.cumsum(np.where(struck, changed - returns, 0.0))
-            moves += [known_before(moved), moved]
-        return displace(pair, Displacement(*moves), self.z_window, self.z_entry)
+            legs.append((known_before(moved), moved))
+        return displace(pair, Displacement(legs[0], legs[1], lasting=True), self.z_window)

@@ -9,31 +9,28 @@ import numpy as np
 from core.backtest.candidates import PairMarket
 from core.backtest.legs import LegMarket
 from core.backtest.stress.pair import StressedPair
-from core.features.table import FEATURE_COLUMNS
+from core.labels.exits import SpreadShift
 from core.market.pairs import Floats
 
 
 @dataclass(frozen=True)
 class Displacement:
-    """Change of the log price of both legs at every bar's open and close, float64 (n,)."""
+    """Change of each leg's log price at every bar's open and close, float64 (n,) both; `lasting` where it stays."""
 
-    open_a: Floats
-    close_a: Floats
-    open_b: Floats
-    close_b: Floats
+    leg_a: tuple[Floats, Floats]
+    leg_b: tuple[Floats, Floats]
+    lasting: bool
 
 
-def displace(pair: StressedPair, by: Displacement, z_window: int, z_entry: float) -> StressedPair:
-    """Move the pair's prices; the rules see the moved z, the models' probabilities stay as they were predicted.
+def displace(pair: StressedPair, by: Displacement, z_window: int) -> StressedPair:
+    """Move the pair's prices; what was decided at a start, and with which probabilities, stays as it was.
 
-    At bar u the spread moves by d = Δa − β·Δb, and z by (d − mean of d over the z window)/sd of the spread, where β and
-    sd are those of the unstressed bars: a lasting shift leaves z as the window takes it in. A start at which the moved
-    z no longer calls for the position (|z| below `z_entry`, or of the other sign) is left out.
+    At bar u the spread moves by Δa − β·Δb, and the z that exits see by that over the sd of the unstressed spread. Of a
+    lasting displacement a position meets what comes after its start, and the z window takes it in.
     """
     bars, table = pair.market.bars, pair.market.table
-    moved = {
-        name: getattr(bars, name) * np.exp(getattr(by, name)) for name in ("open_a", "close_a", "open_b", "close_b")
-    }
+    names = ("open_a", "close_a", "open_b", "close_b")
+    moved = {name: getattr(bars, name) * np.exp(move) for name, move in zip(names, (*by.leg_a, *by.leg_b), strict=True)}
     stressed = replace(
         bars,
         **moved,
@@ -42,23 +39,15 @@ def displace(pair: StressedPair, by: Displacement, z_window: int, z_entry: float
         high_b=np.maximum.reduce([bars.high_b, moved["open_b"], moved["close_b"]]),
         low_b=np.minimum.reduce([bars.low_b, moved["open_b"], moved["close_b"]]),
     )
-    shift = by.close_a - np.nan_to_num(table.column("beta")) * by.close_b
-    level = _rolling_mean(shift, z_window)
-    values = table.values.copy(order="K")
-    values[:, FEATURE_COLUMNS.index("z")] += np.divide(
-        shift - level, table.spread_sd, out=np.zeros(shift.size), where=table.spread_sd > 0.0
-    )
+    spread = by.leg_a[1] - np.nan_to_num(table.column("beta")) * by.leg_b[1]
     market = PairMarket(
         bars=stressed,
-        table=replace(table, values=values, spread_mean=table.spread_mean + level),
+        table=replace(table, spread_mean=table.spread_mean + spread) if by.lasting else table,
         leg_a=_moved_leg(pair.market.leg_a, moved["open_a"], moved["close_a"]),
         leg_b=_moved_leg(pair.market.leg_b, moved["open_b"], moved["close_b"]),
+        shift=SpreadShift(spread, by.lasting, z_window),
     )
-    at = np.searchsorted(bars.ts, pair.starts.ts)
-    z = market.table.column("z")[at]
-    called = (np.abs(z) >= z_entry) & (np.sign(z) == np.sign(pair.starts.z))
-    starts = {name: array[called] for name, array in vars(replace(pair.starts, z=z)).items()}
-    return replace(pair, market=market, starts=type(pair.starts)(**starts))
+    return replace(pair, market=market)
 
 
 def known_before(values: Floats) -> Floats:
@@ -68,10 +57,3 @@ def known_before(values: Floats) -> Floats:
 
 def _moved_leg(leg: LegMarket, opens: Floats, closes: Floats) -> LegMarket:
     return replace(leg, open=opens, close=closes)
-
-
-def _rolling_mean(values: Floats, window: int) -> Floats:
-    """Mean over the last `window` values, float64 (n,); what lies before the first counts as zero."""
-    total = np.cumsum(values)
-    before = np.concatenate((np.zeros(min(window, values.size)), total[:-window]))
-    return (total - before) / window

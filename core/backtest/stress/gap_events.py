@@ -27,20 +27,17 @@ class GapEvents:
 
     policy: Policy
     z_window: int
-    z_entry: float
     moments: Mapping[str, Ints]
 
     name: ClassVar[str] = "gap_events"
     neutral: ClassVar[float] = 0.0
 
     @classmethod
-    def drawn(
-        cls, policy: Policy, symbols: tuple[str, ...], grid: Ints, seed: int, *, z_window: int, z_entry: float
-    ) -> GapEvents:
+    def drawn(cls, policy: Policy, symbols: tuple[str, ...], grid: Ints, seed: int, *, z_window: int) -> GapEvents:
         """Draw the moments of these symbols on the grid."""
         count = policy.events_per_year * years_of(grid)
         moments = {symbol: grid[events(generator(seed, cls.name, symbol), count, grid.size)] for symbol in symbols}
-        return cls(policy, z_window, z_entry, moments)
+        return cls(policy, z_window, moments)
 
     @property
     def multiples(self) -> tuple[float, ...]:
@@ -54,7 +51,7 @@ class GapEvents:
         table = pair.market.table
         wider = np.sign(known_before(table.column("z")))
         against = np.sign(known_before(table.column("beta")))
-        moves = []
+        legs = []
         for symbol, column, way in zip(pair.symbols, ("atr_a", "atr_b"), (wider, -wider * against), strict=True):
             size = self.intensity(multiple) * known_before(table.column(column))
             at = np.unique(np.searchsorted(pair.ts, self.moments[symbol]))
@@ -62,5 +59,5 @@ class GapEvents:
             jump = np.zeros(pair.ts.size)
             jump[at] = way[at] * size[at]
             moved = np.cumsum(jump)
-            moves += [moved, moved]
-        return displace(pair, Displacement(*moves), self.z_window, self.z_entry)
+            legs.append((moved, moved))
+        return displace(pair, Displacement(legs[0], legs[1], lasting=True), self.z_window)

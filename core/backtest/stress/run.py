@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 from core.backtest.candidates import build_candidates, pool_candidates
 from core.backtest.daily_marks import DailyMarks
@@ -18,7 +19,7 @@ from core.backtest.stress.latency import Latency
 from core.backtest.stress.pair import StressedPair
 from core.backtest.stress.scenario import Scenario
 from core.backtest.summary import Summary, summarise
-from core.config.backtest_policy import BacktestPolicy
+from core.config.backtest_policy import BacktestPolicy, StressPolicy
 from core.config.core_policy import CorePolicy
 
 
@@ -53,51 +54,75 @@ class StressResult:
     limits: dict[str, EdgeLimit]
 
 
-def run_stress(
-    book: StressedBook,
-    core: CorePolicy,
-    backtest: BacktestPolicy,
-    seed: int,
-    on_scenario: Callable[[int, int], None] = lambda done, most: None,
-) -> StressResult:
-    """Trade the book under every scenario.
+@dataclass(frozen=True)
+class StressTest:
+    """The scenarios drawn for a book, by name in the order they are told; the same seed draws the same."""
+
+    book: StressedBook
+    core: CorePolicy
+    backtest: BacktestPolicy
+    scenarios: Mapping[str, Scenario]
+
+    @classmethod
+    def drawn(cls, book: StressedBook, core: CorePolicy, backtest: BacktestPolicy, seed: int) -> StressTest:
+        """Draw every scenario of the policy's stress section over the book's bars and starts."""
+        scenarios = _scenarios(book, core, backtest.stress, seed)
+        return cls(book, core, backtest, {scenario.name: scenario for scenario in scenarios})
+
+    def summary_at(self, scenario: str, multiple: float) -> Summary:
+        """The book's numbers under a scenario at a multiple."""
+        return self.trade([self.scenarios[scenario].apply(pair, multiple) for pair in self.book.pairs])
+
+    def trade(self, pairs: Sequence[StressedPair]) -> Summary:
+        """The numbers of these pairs on the book's capital."""
+        book = self.book
+        candidates = pool_candidates(
+            [
+                build_candidates(
+                    pair.market,
+                    pair.starts,
+                    book.marks,
+                    self.core.label,
+                    self.core.decision,
+                    stale_seconds=self.core.signal.stale_threshold_seconds,
+                    delays=pair.delays,
+                )
+                for pair in pairs
+            ]
+        )
+        result = run_backtest(
+            candidates, book.marks, book.portfolio, book.window, theta1=book.theta1, theta2=book.theta2
+        )
+        return summarise(result, self.backtest.daily_mark.days_per_year)
+
+
+def run_stress(test: StressTest, on_scenario: Callable[[int, int], None]) -> StressResult:
+    """Trade the book under every scenario at the policy's multiples, and find where each kills the edge.
 
     Args:
-        book: pairs, window and θ.
-        core, backtest: exit rules, windows of the features, and the stress section.
-        seed: of all draws; the same book, policies and seed give the same result.
+        test: the scenarios and what they act on.
         on_scenario: called with the scenarios done and their number.
     """
-    policy, points, limits = backtest.stress, [], {}
-    scenarios = list(_scenarios(book, core, backtest, seed))
-    for number, scenario in enumerate(scenarios, start=1):
-        known: dict[float, Summary] = {}
-
-        def summary_at(multiple: float, scenario: Scenario = scenario, known: dict[float, Summary] = known) -> Summary:
-            if multiple not in known:
-                pairs = [scenario.apply(pair, multiple) for pair in book.pairs]
-                known[multiple] = _trade(pairs, book, core, backtest)
-            return known[multiple]
-
-        points += [
-            StressPoint(scenario.name, multiple, scenario.intensity(multiple), summary_at(multiple))
-            for multiple in scenario.multiples
-        ]
-        limits[scenario.name] = edge_limit(
-            lambda multiple, at=summary_at: at(multiple).sharpe,  # type: ignore[misc]
+    points: list[StressPoint] = []
+    limits: dict[str, EdgeLimit] = {}
+    for name, scenario in test.scenarios.items():
+        at = cache(partial(test.summary_at, name))
+        points += [StressPoint(name, each, scenario.intensity(each), at(each)) for each in scenario.multiples]
+        limits[name] = edge_limit(
+            lambda multiple, at=at: at(multiple).sharpe,  # type: ignore[misc]
             scenario.neutral,
-            largest=policy.multiple_max,
-            precision=policy.multiple_precision,
+            largest=test.backtest.stress.multiple_max,
+            precision=test.backtest.stress.multiple_precision,
         )
-        on_scenario(number, len(scenarios))
-    return StressResult(_trade(book.pairs, book, core, backtest), tuple(points), limits)
+        on_scenario(len(limits), len(test.scenarios))
+    return StressResult(test.trade(test.book.pairs), tuple(points), limits)
 
 
-def _scenarios(book: StressedBook, core: CorePolicy, backtest: BacktestPolicy, seed: int) -> Iterator[Scenario]:
-    policy, grid = backtest.stress, grid_of(book.pairs)
+def _scenarios(book: StressedBook, core: CorePolicy, policy: StressPolicy, seed: int) -> Iterator[Scenario]:
+    grid = grid_of(book.pairs)
     symbols = tuple(sorted({symbol for pair in book.pairs for symbol in pair.symbols}))
-    z_window, z_entry = core.feature_windows.z, core.label.ai1.z_entry
-    yield AtrNoise.drawn(policy.atr_noise, symbols, grid, seed, z_window=z_window, z_entry=z_entry)
+    z_window = core.feature_windows.z
+    yield AtrNoise.drawn(policy.atr_noise, symbols, grid, seed, z_window=z_window)
     yield CorrelationCollapse.drawn(
         policy.correlation_collapse,
         symbols,
@@ -105,27 +130,7 @@ def _scenarios(book: StressedBook, core: CorePolicy, backtest: BacktestPolicy, s
         seed,
         sd_window=core.feature_windows.rho,
         z_window=z_window,
-        z_entry=z_entry,
     )
     yield CostIncrease(policy.cost_increase)
     yield Latency.drawn(policy.latency, book.pairs, seed)
-    yield GapEvents.drawn(policy.gap_events, symbols, grid, seed, z_window=z_window, z_entry=z_entry)
-
-
-def _trade(pairs: Sequence[StressedPair], book: StressedBook, core: CorePolicy, backtest: BacktestPolicy) -> Summary:
-    candidates = pool_candidates(
-        [
-            build_candidates(
-                pair.market,
-                pair.starts,
-                book.marks,
-                core.label,
-                core.decision,
-                stale_seconds=core.signal.stale_threshold_seconds,
-                delays=pair.delays,
-            )
-            for pair in pairs
-        ]
-    )
-    result = run_backtest(candidates, book.marks, book.portfolio, book.window, theta1=book.theta1, theta2=book.theta2)
-    return summarise(result, backtest.daily_mark.days_per_year)
+    yield GapEvents.drawn(policy.gap_events, symbols, grid, seed, z_window=z_window)

@@ -77,11 +77,13 @@ def pair_market(
     usd_open_b: Sequence[float] | float = 1.0,
     usd_close_b: Sequence[float] | float = 1.0,
     usd_age_b: Sequence[int] | None = None,
-    beta: float = 1.0,
+    beta: Sequence[float] | float = 1.0,
     filled: Sequence[int] | None = None,
     segments: Sequence[int] | None = None,
     symbols: tuple[Symbol, Symbol] | None = None,
     terms: tuple[Costs, Costs] | None = None,
+    spread_sd: float = 1.0,
+    atr: float = 0.0,
 ) -> PairMarket:
     """Hourly bars from `start` (or at `ts`) with the given z; prices are one number or one a bar."""
     n = len(z)
@@ -111,7 +113,9 @@ def pair_market(
     values = np.zeros((n, len(FEATURE_COLUMNS)))
     values[:, FEATURE_COLUMNS.index("z")] = z
     values[:, FEATURE_COLUMNS.index("beta")] = beta
-    table = FeatureTable(pair_id, stamps, segment, values, np.zeros(n), np.zeros(n), np.ones(n))
+    for name in ("atr_a", "atr_b"):
+        values[:, FEATURE_COLUMNS.index(name)] = atr
+    table = FeatureTable(pair_id, stamps, segment, values, np.zeros(n), np.zeros(n), np.full(n, spread_sd))
     symbol_a, symbol_b = symbols or (symbol(), symbol(base="GBP"))
     cost_a, cost_b = terms or (costs(), costs())
     fresh = np.zeros(n, dtype=np.int64)
