@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from core.backtest.stress.atr_noise import AtrNoise
 from core.backtest.stress.correlation_collapse import CorrelationCollapse
 from core.backtest.stress.cost_increase import CostIncrease
 from core.backtest.stress.displacement import Displacement, displace
-from core.backtest.stress.draws import events, generator
+from core.backtest.stress.draws import events, generator, grid_of
 from core.backtest.stress.gap_events import GapEvents
 from core.backtest.stress.latency import Latency
 from core.backtest.stress.pair import StressedPair
@@ -185,6 +187,8 @@ def test_a_late_leg_is_marked_from_its_fill_to_its_exit() -> None:
     found = build_candidates(
         late.market, late.starts, marks_of(pair.market), LABEL, DECISION, stale_seconds=HOUR, delays=late.delays
     )
+    # the pair is busy from the first fill of a leg to the last
+    assert (found.entry_ts[0], found.exit_ts[0]) == (pair.ts[1], pair.ts[29])
     assert found.mark_a.tolist() == pytest.approx([1_000.0, 2_000.0])
     assert found.mark_b.tolist() == pytest.approx([0.0, 3_000.0])
 
@@ -228,6 +232,20 @@ def test_a_gap_through_the_stop_fills_at_the_open_after_it() -> None:
     # sold at 1.1, bought back 0.6 % higher, on the tick grid
     assert found.entry_price_a[0] == pytest.approx(1.1)
     assert found.exit_price_a[0] == pytest.approx(1.10662)
+
+
+def test_a_symbol_is_moved_alike_in_every_pair_it_is_a_leg_of() -> None:
+    pairs = [one_pair([0.0] * 400, atr=0.001), one_pair([0.0] * 400, atr=0.001)]
+    pairs[1] = replace(pairs[1], symbols=("A", "C"))
+    grid, symbols = grid_of(pairs), ("A", "B", "C")
+    noise = AtrNoise.drawn(policy.AtrNoise(atr_share=0.25, multiples=(1.0,)), symbols, grid, 7, z_window=120)
+    one, two = (noise.apply(pair, 1.0).market.bars for pair in pairs)
+    assert one.close_a.tolist() == two.close_a.tolist()
+    assert one.close_b.tolist() != two.close_b.tolist()
+    gaps = policy.GapEvents(events_per_year=500.0, atr_multiple=3.0, multiples=(1.0,))
+    drawn = GapEvents.drawn(gaps, symbols, grid, 7, z_window=120)
+    assert drawn.moments["A"].size == round(500 * (grid[-1] - grid[0]) / (365.25 * 86_400))
+    assert drawn.moments["B"].tolist() != drawn.moments["C"].tolist()
 
 
 def test_draws_belong_to_seed_scenario_and_symbol() -> None:
