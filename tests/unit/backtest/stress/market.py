@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from core.backtest.candidates import Predictions, build_candidates, pool_candidates
+from core.backtest.candidates import Candidates, Predictions, build_candidates, pool_candidates
 from core.backtest.engine import Window
 from core.backtest.stress.pair import StressedPair, pair_from
 from core.backtest.stress.run import StressedBook
@@ -17,15 +18,20 @@ LEAD = 20
 TERMS = costs(spread_bp=1.0, slippage_bp=0.1, commission_bp=0.2, swap_long_bp_per_night=-0.1)
 
 
-def stressed_book(
+def stressed_book(**changes: Any) -> StressedBook:
+    """The book of `book_and_candidates`."""
+    return book_and_candidates(**changes)[0]
+
+
+def book_and_candidates(
     *,
     seed: int = 0,
     days: int = 120,
     terms: Costs = TERMS,
     return_prob: float = 0.9,
     names: Sequence[str] = ("A-B", "C-D"),
-) -> StressedBook:
-    """Two pairs whose spread comes back; the window is the second half of the bars."""
+) -> tuple[StressedBook, Candidates]:
+    """Two pairs whose spread comes back, and all their candidates; the window is the second half of the bars."""
     rng = np.random.default_rng(seed)
     n = 24 * days
     markets, parts = [], []
@@ -59,7 +65,7 @@ def stressed_book(
         markets.append(market)
     start = int(markets[0].bars.ts[n // 2])
     candidates = pool_candidates(parts)
-    return StressedBook(
+    book = StressedBook(
         pairs=[
             pair_from(market, (market.bars.pair_id[0], market.bars.pair_id[2]), candidates, start, LEAD)
             for market in markets
@@ -70,6 +76,7 @@ def stressed_book(
         theta1=0.7,
         theta2=0.3,
     )
+    return book, candidates
 
 
 def one_pair(z: Sequence[float], **changes: object) -> StressedPair:

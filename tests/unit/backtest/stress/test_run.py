@@ -8,13 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.backtest.engine import run_backtest
 from core.backtest.frames import Provenance
 from core.backtest.stress.edge import EdgeLimit, edge_limit
 from core.backtest.stress.frame import in_words, stress_content, stress_frame
 from core.backtest.stress.run import StressedBook, StressResult, StressTest, run_stress
+from core.backtest.summary import summarise
 from core.config.settings import Settings
 from tests.unit.backtest.market import costs
-from tests.unit.backtest.stress.market import stressed_book
+from tests.unit.backtest.stress.market import book_and_candidates, stressed_book
 
 
 def stress(book: StressedBook, settings: Settings, seed: int = 7) -> StressResult:
@@ -41,6 +43,13 @@ def test_every_scenario_is_told_at_the_policys_multiples(settings: Settings, res
     assert [(point.scenario, point.multiple) for point in result.points] == wanted
     assert tuple(result.limits) == SCENARIOS
     assert result.baseline.sharpe > 0.0
+
+
+def test_without_stress_the_numbers_are_the_backtests_own(result: StressResult) -> None:
+    book, candidates = book_and_candidates()
+    done = run_backtest(candidates, book.marks, book.portfolio, book.window, theta1=book.theta1, theta2=book.theta2)
+    assert done.taken.size > 10
+    assert result.baseline == summarise(done, 260)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
