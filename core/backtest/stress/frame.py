@@ -68,10 +68,10 @@ def stress_content(result: StressResult) -> dict[str, Any]:
 
 
 def in_words(scenario: str, limit: EdgeLimit) -> str:
-    """A scenario's limit as a sentence, such as "Sharpe reaches 0 at 1.7× cost increase"."""
+    """A scenario's limit as a sentence, such as "Sharpe reaches 0 at 1.71× cost increase"."""
     told = scenario.replace("_", " ")
     if limit.outcome == "dies":
-        return f"Sharpe reaches 0 at {limit.multiple:.2g}× {told}"
+        return f"Sharpe reaches 0 at {limit.multiple:.2f}× {told}"
     if limit.outcome == "survives":
         return f"Sharpe stays above 0 up to {limit.multiple:g}× {told}"
     return "no edge to lose: Sharpe is not above 0 without stress"

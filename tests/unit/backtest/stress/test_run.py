@@ -146,6 +146,6 @@ def test_a_limit_beyond_the_largest_multiple_is_said_and_no_edge_too() -> None:
 
 
 def test_a_limit_is_said_in_words() -> None:
-    assert in_words("cost_increase", EdgeLimit("dies", 1.71)) == "Sharpe reaches 0 at 1.7× cost increase"
+    assert in_words("cost_increase", EdgeLimit("dies", 1.712)) == "Sharpe reaches 0 at 1.71× cost increase"
     assert in_words("latency", EdgeLimit("survives", 32.0)) == "Sharpe stays above 0 up to 32× latency"
     assert "no edge" in in_words("latency", EdgeLimit("no_edge", 0.0))
