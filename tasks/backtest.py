@@ -73,6 +73,7 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
     core, policy = settings.core_policy, settings.backtest_policy
     candidates, marks = replay(predictions, market, core, policy)
     write_candidates(run, candidates, marks)
+    context.log.info("starts_replayed", n_starts=len(predictions), n_candidates=len(candidates))
     context.progress.advance(2, _STAGES, "stages")
 
     theta1, theta2 = previous_theta(settings, identity.previous)
@@ -101,7 +102,13 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
     write_record(run, record)
     context.progress.advance(_STAGES, _STAGES, "stages")
     return TaskResult(
-        outputs={"run_dir": str(run.path), "theta1": theta1, "theta2": theta2, "n_candidates": len(candidates)},
+        outputs={
+            "run_dir": str(run.path),
+            "theta1": theta1,
+            "theta2": theta2,
+            "n_starts": len(predictions),
+            "n_candidates": len(candidates),
+        },
         metrics={
             "sharpe": done.summary.sharpe,
             "max_drawdown": done.summary.max_drawdown,

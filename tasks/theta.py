@@ -11,6 +11,7 @@ from core.backtest.candidates import Candidates
 from core.backtest.engine import Window
 from core.backtest.frames import Provenance, Run, equity_frame, summary_frame, trades_frame
 from core.backtest.replay import portfolio_of
+from core.backtest.stress.frame import stress_content, stress_frame
 from core.stores.files import write_json
 from core.stores.run_folder import RunFolder
 from core.thresholds.objective import SearchData
@@ -25,6 +26,7 @@ from tasks.replay_record import (
     require_version,
     write_frame,
 )
+from tasks.stress import stress_book
 from tasks.theta_search import find_theta, theta_content
 from tasks.verdict import verdict_content
 
@@ -74,6 +76,9 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
     stamp = provenance_of(identity, record.feature_schema_hash)
     _write_tables(run, [adoption, everything, book.trade("theta_search", data.window)], candidates, stamp)
     content = verdict_content(book, run, identity, record, chosen, adoption, everything)
+    stress = stress_book(context, run, book, adoption.result.window, identity.seed)
+    write_frame(run.theta / "bt_stress_results.parquet", stress_frame(stress, chosen.theta1, chosen.theta2, stamp))
+    content["stress"] = stress_content(stress)
     write_json(run.verdict, content)
     context.log.info("verdict", status=content["status"], reasons=content["reasons"])
     told = ("model_version", "status", "reasons", "theta1", "theta2", "n_pairs", "n_bars")

@@ -13,7 +13,7 @@ from core.backtest.legs import Fills, LegMarket, LegResults, price_leg
 from core.config.core_policy import Decision, Label
 from core.errors import InputError
 from core.features.table import FeatureTable
-from core.labels.exits import PositionPaths, scan_paths
+from core.labels.exits import PositionPaths, SpreadShift, scan_paths
 from core.market.pairs import Floats, Ints, PairBars
 
 NEVER = np.iinfo(np.int64).min
@@ -38,12 +38,33 @@ class Predictions:
 
 @dataclass(frozen=True)
 class PairMarket:
-    """What a pair's candidates are priced with."""
+    """What a pair's candidates are priced with.
+
+    A bar of `bars` trades when neither leg is filled. `shift` is how far the prices, once moved, have taken the spread
+    away from what the features say.
+    """
 
     bars: PairBars
     table: FeatureTable
     leg_a: LegMarket
     leg_b: LegMarket
+    shift: SpreadShift | None = None
+
+
+@dataclass(frozen=True)
+class Delays:
+    """How many tradable bars later than the next tradable open each fill of a start comes: int64 (m,), ≥ 0."""
+
+    entry_a: Ints
+    entry_b: Ints
+    exit_a: Ints
+    exit_b: Ints
+
+    @classmethod
+    def none(cls, count: int) -> Delays:
+        """No fill late."""
+        zero = np.zeros(count, dtype=np.int64)
+        return cls(zero, zero, zero, zero)
 
 
 @dataclass(frozen=True)
@@ -51,12 +72,12 @@ class Candidates:
     """Candidate positions of all pairs, arrays (m,) ordered by decision moment, then by pair.
 
     `pairs` names the pairs; `pair` (int64) indexes it. Moments are epoch seconds UTC: `ts` the decision bar's open,
-    `decided` its close, `entry_ts` and `exit_ts` the fills, `exit_decided` the close at which the exit was decided,
-    `below` the newest close up to `decided` at which |z| < z_entry was seen (NEVER when not yet), `horizon` the close
-    at which the window of the labels ends (no later than the data). `reason` is an
-    `ExitReason`; a position the data cut off is closed at the last tradable close there is. `weight_*` are signed
-    shares of gross. Money is USD per lot traded in the leg's direction (see LegResults); `mark_a`, `mark_b` are flat,
-    sliced by `mark_start` (m + 1,), the first of a candidate standing at grid position `mark_first`.
+    `decided` its close, `entry_ts` the first and `exit_ts` the last fill of its legs, `exit_decided` the close at which
+    the exit was decided, `below` the newest close up to `decided` at which |z| < z_entry was seen (NEVER when not yet),
+    `horizon` the close at which the window of the labels ends (no later than the data). `reason` is an `ExitReason`; a
+    position the data cut off is closed at the last tradable close there is. `weight_*` are signed shares of gross.
+    Money is USD per lot traded in the leg's direction (see LegResults); `mark_a`, `mark_b` are flat, sliced by
+    `mark_start` (m + 1,), the first of a candidate standing at grid position `mark_first`.
     """
 
     pairs: tuple[str, ...]
@@ -105,11 +126,12 @@ def build_candidates(
     decision: Decision,
     *,
     stale_seconds: int,
+    delays: Delays | None = None,
 ) -> Candidates:
     """Candidates of one pair.
 
-    A start has none when no tradable bar follows it within the horizon, or when at its bar the price that converts a
-    leg to USD is older than `stale_seconds` (SPEC SRV-2: no order without fresh FX).
+    A start has none when no tradable bar follows it within the horizon, when its own bar is not tradable, or when at
+    its bar the price that converts a leg to USD is older than `stale_seconds` (SPEC SRV-2: no order without fresh FX).
 
     Args:
         market: bars, features and legs of the pair.
@@ -117,46 +139,54 @@ def build_candidates(
         marks: daily marks covering all bars.
         label, decision: exit rules.
         stale_seconds: oldest conversion price an order may be sized with.
+        delays: fills that come late, one row a prediction; decisions stay as they are. None: every fill at the next
+            tradable open. A leg whose exit would come before its entry is bought and sold at the same open; an entry
+            later than its segment fills at the segment's last tradable open.
 
     Raises:
         InputError: BACKTEST_INPUT_BAR when a predicted start is no bar of the pair.
     """
     bars = market.bars
     starts = _locate(bars, predictions.ts)
-    paths = scan_paths(bars, market.table, starts, label, decision)
+    paths = scan_paths(bars, market.table, starts, label, decision, market.shift)
     fresh = [
         (leg.usd_age[starts] >= 0) & (leg.usd_age[starts] <= stale_seconds) for leg in (market.leg_a, market.leg_b)
     ]
-    kept = np.flatnonzero((paths.entry >= 0) & fresh[0] & fresh[1])
-    fills = _fills(bars, paths, kept, marks)
+    kept = np.flatnonzero((paths.entry >= 0) & (bars.filled[starts] == 0) & fresh[0] & fresh[1])
+    fills_a, fills_b = _fills(bars, paths, kept, marks, delays or Delays.none(starts.size))
     length = bars.timeframe_seconds
-    leg_a = price_leg(
-        market.leg_a, paths.weight_a[kept], fills, swap_nights(marks, market.leg_a.costs.triple_swap_weekday)
+    legs = tuple(
+        price_leg(leg, weight[kept], fills, swap_nights(marks, leg.costs.triple_swap_weekday))
+        for leg, weight, fills in (
+            (market.leg_a, paths.weight_a, fills_a),
+            (market.leg_b, paths.weight_b, fills_b),
+        )
     )
-    leg_b = price_leg(
-        market.leg_b, paths.weight_b[kept], fills, swap_nights(marks, market.leg_b.costs.triple_swap_weekday)
-    )
-    decided_exit = np.where(fills.exit_at_close, fills.exit_ts, bars.ts[paths.exit_decision[kept]] + length)
-    reason = np.where(fills.exit_at_close, np.int8(0), paths.reason[kept]).astype(np.int8)
+    entry_ts = np.minimum(fills_a.entry_ts, fills_b.entry_ts)
+    exit_ts = np.maximum(fills_a.exit_ts, fills_b.exit_ts)
+    cut = fills_a.exit_at_close | fills_b.exit_at_close
+    decided_exit = np.where(cut, exit_ts, bars.ts[paths.exit_decision[kept]] + length)
+    reason = np.where(cut, np.int8(0), paths.reason[kept]).astype(np.int8)
+    start = paths.start[kept]
     return _assemble(
         (bars.pair_id,),
         predictions,
         kept,
         {
             "pair": np.zeros(kept.size, dtype=np.int64),
-            "decided": bars.ts[fills.start] + length,
-            "below": _last_below(market.table.column("z"), bars.ts + length, label.ai1.z_entry)[fills.start],
-            "horizon": bars.ts[np.minimum(fills.start + label.ai1.horizon_bars, len(bars) - 1)] + length,
+            "decided": bars.ts[start] + length,
+            "below": _last_below(market.table.column("z"), bars.ts + length, label.ai1.z_entry)[start],
+            "horizon": bars.ts[np.minimum(start + label.ai1.horizon_bars, len(bars) - 1)] + length,
             "weight_a": paths.weight_a[kept],
             "weight_b": paths.weight_b[kept],
-            "entry_ts": fills.entry_ts,
+            "entry_ts": entry_ts,
             "exit_decided": decided_exit,
-            "exit_ts": fills.exit_ts,
+            "exit_ts": exit_ts,
             "reason": reason,
-            "mark_first": np.searchsorted(marks.ts, fills.entry_ts, side="right").astype(np.int64),
-            "mark_start": fills.mark_start,
+            "mark_first": np.searchsorted(marks.ts, entry_ts, side="right").astype(np.int64),
+            "mark_start": fills_a.mark_start,
         },
-        (leg_a, leg_b),
+        legs,
     )
 
 
@@ -184,7 +214,7 @@ def _assemble(
     predictions: Predictions,
     kept: Ints,
     arrays: dict[str, NDArray[np.generic]],
-    legs: tuple[LegResults, LegResults],
+    legs: tuple[LegResults, ...],
 ) -> Candidates:
     predicted = {field.name: getattr(predictions, field.name)[kept] for field in fields(Predictions)}
     money = {
@@ -209,30 +239,32 @@ def _locate(bars: PairBars, ts: Ints) -> Ints:
     return found.astype(np.int64)
 
 
-def _fills(bars: PairBars, paths: PositionPaths, kept: Ints, marks: DailyMarks) -> Fills:
-    """Moments of entry and exit; where the data ends first, the exit is the last tradable close of the segment."""
+def _fills(bars: PairBars, paths: PositionPaths, kept: Ints, marks: DailyMarks, delays: Delays) -> tuple[Fills, Fills]:
+    """Both legs' fills; where the data ends first, the exit is the last tradable close of the segment."""
     length = bars.timeframe_seconds
-    entry, exit_bar = paths.entry[kept], paths.exit[kept].copy()
-    cut = exit_bar < 0
-    segment_last = np.searchsorted(bars.segment, bars.segment[entry], side="right") - 1
-    tradable = np.where(bars.filled == 0, np.arange(len(bars)), -1)
-    exit_bar[cut] = np.maximum.accumulate(tradable)[segment_last[cut]]
-    entry_ts = bars.ts[entry]
-    exit_ts = bars.ts[exit_bar] + np.where(cut, length, 0)
+    tradable = np.flatnonzero(bars.filled == 0)
+    entry, exit_bar = paths.entry[kept], paths.exit[kept]
+    rank = np.cumsum(bars.filled == 0) - 1
+    last = rank[np.searchsorted(bars.segment, bars.segment[entry], side="right") - 1]
+    spans = []
+    for wait_in, wait_out in ((delays.entry_a, delays.exit_a), (delays.entry_b, delays.exit_b)):
+        into = np.minimum(rank[entry] + wait_in[kept], last)
+        out = np.maximum(np.where(exit_bar < 0, last + 1, rank[exit_bar] + wait_out[kept]), into)
+        cut = out > last
+        into_bar, out_bar = tradable[into], tradable[np.minimum(out, last)]
+        spans.append((into_bar, out_bar, cut, bars.ts[into_bar], bars.ts[out_bar] + np.where(cut, length, 0)))
+    entry_ts, exit_ts = np.minimum(spans[0][3], spans[1][3]), np.maximum(spans[0][4], spans[1][4])
     first = np.searchsorted(marks.ts, entry_ts, side="right")
     counts = np.searchsorted(marks.ts, exit_ts, side="right") - first
     index = _ranges(first, counts)
-    return Fills(
-        start=paths.start[kept],
-        entry=entry,
-        exit=exit_bar,
-        exit_at_close=cut,
-        entry_ts=entry_ts,
-        exit_ts=exit_ts,
-        mark_bar=np.searchsorted(bars.ts, marks.ts[index] - length, side="right") - 1,
-        mark_index=index,
-        mark_start=np.concatenate(([0], np.cumsum(counts))),
+    held = (
+        marks.ts[index],
+        np.searchsorted(bars.ts, marks.ts[index] - length, side="right") - 1,
+        index,
+        np.concatenate(([0], np.cumsum(counts))),
     )
+    leg_a, leg_b = (Fills(paths.start[kept], *span, *held) for span in spans)
+    return leg_a, leg_b
 
 
 def _last_below(z: Floats, closes: Ints, z_entry: float) -> Ints:

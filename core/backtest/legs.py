@@ -67,7 +67,7 @@ class LegResults:
     the spread, slippage and tick rounding in them. `move` is the price move from open to open at the FX of the exit
     bar, `cost` what both fills cost (price concession and commission, each at the FX of its bar), `swap` the swap paid
     for all nights held (negative: earned). `marks` is flat (sum of marks per candidate): the unrealised result at each
-    daily mark, entry costs and swap so far taken off.
+    daily mark, entry costs and swap so far taken off; 0 before the leg is filled, its net result after it is closed.
     """
 
     lot_usd: Floats
@@ -81,12 +81,13 @@ class LegResults:
 
 @dataclass(frozen=True)
 class Fills:
-    """Where each candidate (m,) of a pair is filled.
+    """Where one leg of each candidate (m,) of a pair is filled.
 
     `start`, `entry`, `exit` are bar indices; `exit_at_close` marks an exit at the close of the last bar there is (the
-    data end) instead of at an open. `entry_ts`, `exit_ts` are the fills' moments, epoch seconds UTC. `mark_bar` is
-    flat over the daily marks each candidate is held at, in order: the last bar known at that mark; `mark_index` the
-    mark's place in the grid of marks; `mark_start` (m + 1,) slices both.
+    data end) instead of at an open. `entry_ts`, `exit_ts` are the fills' moments, epoch seconds UTC. The rest is flat
+    over the daily marks at which the candidate holds either leg, in order, and the same for both legs: `mark_ts` the
+    mark's moment, `mark_bar` the last bar known at it, `mark_index` its place in the grid of marks; `mark_start`
+    (m + 1,) slices them.
     """
 
     start: Ints
@@ -95,6 +96,7 @@ class Fills:
     exit_at_close: NDArray[np.bool_]
     entry_ts: Ints
     exit_ts: Ints
+    mark_ts: Ints
     mark_bar: Ints
     mark_index: Ints
     mark_start: Ints
@@ -126,6 +128,7 @@ def price_leg(leg: LegMarket, weight: Floats, fills: Fills, nights: Floats) -> L
         fills.exit_at_close,
         fills.entry_ts,
         fills.exit_ts,
+        fills.mark_ts,
         fills.mark_bar,
         fills.mark_index,
         fills.mark_start,
@@ -171,6 +174,7 @@ def _price(
     exit_at_close: NDArray[np.bool_],
     entry_ts: Ints,
     exit_ts: Ints,
+    mark_ts: Ints,
     mark_bar: Ints,
     mark_index: Ints,
     mark_start: Ints,
@@ -206,9 +210,18 @@ def _price(
         exit_price[i] = fill_price(exit_raw, s < 0.0, spread_bp, slippage_bp, factor, tick)
         exit_cost = (abs(exit_price[i] - exit_raw) + commission_bp * _BP * exit_price[i]) * contract * exit_fx
 
+        move[i] = s * (exit_raw - entry_open) * contract * exit_fx
+        cost[i] = entry_cost + exit_cost
+
         charged = 0.0
         swap_bp = swap_long_bp if s > 0.0 else swap_short_bp
         for j in range(mark_start[i], mark_start[i + 1]):
+            if mark_ts[j] <= entry_ts[i]:
+                marks[j] = 0.0
+                continue
+            if mark_ts[j] > exit_ts[i]:
+                marks[j] = move[i] - cost[i] - charged
+                continue
             b = mark_bar[j]
             if b < e:
                 price, fx = entry_open, entry_fx
@@ -216,7 +229,4 @@ def _price(
                 price, fx = closes[b], usd_close[b]
             charged -= swap_bp * _BP * nights[mark_index[j]] * price * contract * fx
             marks[j] = s * (price - entry_open) * contract * fx - entry_cost - charged
-
-        move[i] = s * (exit_raw - entry_open) * contract * exit_fx
-        cost[i] = entry_cost + exit_cost
         swap[i] = charged

@@ -19,6 +19,7 @@ from core.backtest.candidates import (
 from core.backtest.daily_marks import DailyMarks, daily_marks
 from core.backtest.engine import Portfolio
 from core.backtest.legs import LegMarket
+from core.backtest.trading_hours import within_hours
 from core.config.backtest_policy import BacktestPolicy
 from core.config.core_policy import CorePolicy
 from core.config.cost_table import CostTable
@@ -27,6 +28,7 @@ from core.errors import BlockedError, InputError
 from core.features.table import FeatureTable
 from core.market.bars import epoch_seconds
 from core.market.pairs import PairBars
+from core.market.universe import calendar_of
 
 COLUMNS: Final = ("pair_id", "ts", "z", "return_prob", "risk_score", "position_scale", "ai2")
 """Columns of oos_predictions.parquet a replay reads."""
@@ -65,7 +67,7 @@ def replay(
     marks = daily_marks(first, last, backtest.daily_mark)
     parts = [
         build_candidates(
-            _pair_market(market, pair_id),
+            pair_market(market, pair_id),
             _of_pair(predictions, pair_id),
             marks,
             core.label,
@@ -75,6 +77,24 @@ def replay(
         for pair_id in market.bars
     ]
     return pool_candidates(parts), marks
+
+
+def pair_market(market: Market, pair_id: str) -> PairMarket:
+    """One pair's bars within the trading hours of both legs, its features, and its legs with their terms and FX.
+
+    Raises:
+        InputError: a leg's quote currency cannot be converted to USD.
+    """
+    bars = market.bars[pair_id]
+    pair = next(pair for pair in market.universe.pairs if pair.id == pair_id)
+    leg_a, leg_b = (
+        LegMarket.of(market.universe, market.cost_table, symbol, prices, market.conversion, bars.ts)
+        for symbol, prices in ((pair.a, (bars.open_a, bars.close_a)), (pair.b, (bars.open_b, bars.close_b)))
+    )
+    hours = {
+        market.universe.symbols[symbol].calendar: calendar_of(market.universe, symbol) for symbol in (pair.a, pair.b)
+    }
+    return PairMarket(within_hours(bars, hours.values()), market.tables[pair_id], leg_a, leg_b)
 
 
 def known_starts(predictions: pd.DataFrame, market: Market) -> pd.DataFrame:
@@ -127,16 +147,6 @@ def _check(predictions: pd.DataFrame, market: Market) -> None:
     unknown = sorted(set(predictions["pair_id"]) - set(market.bars))
     if unknown:
         raise _unknown_pairs(unknown)
-
-
-def _pair_market(market: Market, pair_id: str) -> PairMarket:
-    bars = market.bars[pair_id]
-    pair = next(pair for pair in market.universe.pairs if pair.id == pair_id)
-    leg_a, leg_b = (
-        LegMarket.of(market.universe, market.cost_table, symbol, prices, market.conversion, bars.ts)
-        for symbol, prices in ((pair.a, (bars.open_a, bars.close_a)), (pair.b, (bars.open_b, bars.close_b)))
-    )
-    return PairMarket(bars, market.tables[pair_id], leg_a, leg_b)
 
 
 def _of_pair(predictions: pd.DataFrame, pair_id: str) -> Predictions:

@@ -40,7 +40,68 @@ class AdoptionLimits(ConfigModel):
     comparison_days_min: PositiveInt
 
 
+Multiples = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+
+
+class AtrNoise(ConfigModel):
+    """Noise on every open and close of each leg: sd = multiple × atr_share × the leg's ATR."""
+
+    atr_share: PositiveFloat
+    multiples: Multiples
+
+
+class CorrelationCollapse(ConfigModel):
+    """Stretches in which the legs' returns fall apart at unchanged volatility.
+
+    Noise of multiple × noise_sd of a leg's own return sd takes the place of what the legs share: their correlation ρ
+    falls to ρ/(1 + (multiple × noise_sd)²).
+    """
+
+    episodes_per_year: PositiveFloat
+    episode_bars: PositiveInt
+    noise_sd: PositiveFloat
+    multiples: Multiples
+
+
+class CostIncrease(ConfigModel):
+    """Spread, slippage, commission and the swap that is paid, times the multiple (1: as cost_table.yaml has them)."""
+
+    multiples: Annotated[tuple[Annotated[float, Field(gt=1.0)], ...], Field(min_length=1)]
+
+
+class Latency(ConfigModel):
+    """Each fill of each leg comes late by multiple × bars tradable bars on average, exponentially distributed."""
+
+    bars: PositiveFloat
+    multiples: Multiples
+
+
+class GapEvents(ConfigModel):
+    """Jumps of multiple × atr_multiple × ATR of single legs before an open, against an open position."""
+
+    events_per_year: PositiveFloat
+    atr_multiple: PositiveFloat
+    multiples: Multiples
+
+
+class StressPolicy(ConfigModel):
+    """What a model's positions must live through on the adoption window (SPEC BT-3).
+
+    `multiples` are those whose numbers are reported. The multiple at which the Sharpe ratio reaches 0 is looked for up
+    to `multiple_max` and told to `multiple_precision`, a share of itself.
+    """
+
+    multiple_max: Annotated[float, Field(gt=1.0)]
+    multiple_precision: Annotated[float, Field(gt=0.0, lt=1.0)]
+    atr_noise: AtrNoise
+    correlation_collapse: CorrelationCollapse
+    cost_increase: CostIncrease
+    latency: Latency
+    gap_events: GapEvents
+
+
 class BacktestPolicy(ConfigModel):
     capital: Capital
     daily_mark: DailyMark
     adoption: AdoptionLimits
+    stress: StressPolicy

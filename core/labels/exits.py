@@ -57,7 +57,27 @@ class PositionPaths:
     adverse: Floats
 
 
-def scan_paths(bars: PairBars, table: FeatureTable, starts: Ints, label: Label, decision: Decision) -> PositionPaths:
+@dataclass(frozen=True)
+class SpreadShift:
+    """How far the spread stands from where the features saw it: float64 (n,), in the spread's unit.
+
+    Where `lasting`, a position knows only what changed since its start, and z's window of `window` bars takes the
+    change in as it goes; a fleeting shift is there and gone with its bar.
+    """
+
+    values: Floats
+    lasting: bool
+    window: int
+
+
+def scan_paths(
+    bars: PairBars,
+    table: FeatureTable,
+    starts: Ints,
+    label: Label,
+    decision: Decision,
+    shift: SpreadShift | None = None,
+) -> PositionPaths:
     """Follow the position of every start to its exit.
 
     The exit is decided at the first close, from the entry's bar on, at which one of these holds:
@@ -76,6 +96,7 @@ def scan_paths(bars: PairBars, table: FeatureTable, starts: Ints, label: Label, 
         bars, table: one pair.
         starts: int64 (m,) bar indices from `find_starts`.
         label, decision: the policies.
+        shift: moves the rolling z that exits see, in sds of the spread; the frozen path reads the bars' own closes.
 
     Raises:
         ValueError: the table does not belong to these bars.
@@ -85,6 +106,7 @@ def scan_paths(bars: PairBars, table: FeatureTable, starts: Ints, label: Label, 
     side = np.where(z[starts] > 0.0, -1.0, 1.0)
     gross = 1.0 + np.abs(beta[starts])
     weight_a, weight_b = side / gross, -side * beta[starts] / gross
+    moved = np.zeros(len(bars)) if shift is None else shift.values
     entry, exit_decision, exit_bar, reason, adverse = _walk(
         bars.open_a,
         bars.open_b,
@@ -100,6 +122,10 @@ def scan_paths(bars: PairBars, table: FeatureTable, starts: Ints, label: Label, 
         table.alpha + table.spread_mean,
         table.spread_sd,
         label.ai1.path == "frozen",
+        moved,
+        np.cumsum(moved),
+        shift is not None and shift.lasting,
+        1 if shift is None else shift.window,
         starts,
         weight_a,
         weight_b,
@@ -131,6 +157,16 @@ def _next_tradable(filled: Counts, after: int, last: int) -> int:
 
 
 @njit(cache=True, error_model="numpy")
+def _seen_shift(shift: Floats, shift_sum: Floats, lasting: bool, window: int, t: int, u: int) -> float:
+    """The shift a position started at t sees at u: a lasting one since t, less the mean z's window has of it."""
+    if not lasting:
+        return float(shift[u])
+    known = min(u - t, window)
+    taken_in = (shift_sum[u] - shift_sum[u - known] - known * shift[t]) / window
+    return float(shift[u] - shift[t] - taken_in)
+
+
+@njit(cache=True, error_model="numpy")
 def _walk(
     open_a: Floats,
     open_b: Floats,
@@ -146,6 +182,10 @@ def _walk(
     level: Floats,
     sd: Floats,
     frozen: bool,
+    shift: Floats,
+    shift_sum: Floats,
+    lasting: bool,
+    window: int,
     starts: Ints,
     weight_a: Floats,
     weight_b: Floats,
@@ -177,7 +217,11 @@ def _walk(
                 worst = max(worst, -gain)
             if filled[u] != 0 or spike[u] != 0:
                 continue
-            distance = sign * (log_a[u] - beta[t] * log_b[u] - level[t]) / sd[t] if frozen else abs(z[u])
+            if frozen:
+                distance = sign * (log_a[u] - beta[t] * log_b[u] - level[t]) / sd[t]
+            else:
+                moved = _seen_shift(shift, shift_sum, lasting, window, t, u)
+                distance = abs(z[u]) if moved == 0.0 else abs(z[u] + moved / sd[u])
             if distance <= z_exit:
                 reason[k] = _REVERTED
             elif distance >= z_stop:

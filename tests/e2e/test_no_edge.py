@@ -23,6 +23,7 @@ def test_a_market_without_edge_is_rejected(tmp_path: Path, postgres_url: str, re
     assert verdict["status"] == "rejected"
     assert verdict["reasons"]
     assert verdict["n_trades"] > 0
+    assert verdict["stress"]["baseline"]["sharpe"] == verdict["sharpe"]
     assert ends["publish"].last["outputs"]["status"] == "rejected"
     assert ends["infer"].last["outputs"]["signal"] is None
     with redis.Redis.from_url(redis_url) as client:

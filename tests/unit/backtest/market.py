@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from core.backtest.candidates import Candidates, PairMarket, Predictions, build_candidates
+from core.backtest.candidates import Candidates, Delays, PairMarket, Predictions, build_candidates
 from core.backtest.daily_marks import DailyMarks, daily_marks
 from core.backtest.engine import Portfolio
 from core.backtest.legs import LegMarket
@@ -76,11 +77,13 @@ def pair_market(
     usd_open_b: Sequence[float] | float = 1.0,
     usd_close_b: Sequence[float] | float = 1.0,
     usd_age_b: Sequence[int] | None = None,
-    beta: float = 1.0,
+    beta: Sequence[float] | float = 1.0,
     filled: Sequence[int] | None = None,
     segments: Sequence[int] | None = None,
     symbols: tuple[Symbol, Symbol] | None = None,
     terms: tuple[Costs, Costs] | None = None,
+    spread_sd: float = 1.0,
+    atr: float = 0.0,
 ) -> PairMarket:
     """Hourly bars from `start` (or at `ts`) with the given z; prices are one number or one a bar."""
     n = len(z)
@@ -110,7 +113,9 @@ def pair_market(
     values = np.zeros((n, len(FEATURE_COLUMNS)))
     values[:, FEATURE_COLUMNS.index("z")] = z
     values[:, FEATURE_COLUMNS.index("beta")] = beta
-    table = FeatureTable(pair_id, stamps, segment, values, np.zeros(n), np.zeros(n), np.ones(n))
+    for name in ("atr_a", "atr_b"):
+        values[:, FEATURE_COLUMNS.index(name)] = atr
+    table = FeatureTable(pair_id, stamps, segment, values, np.zeros(n), np.zeros(n), np.full(n, spread_sd))
     symbol_a, symbol_b = symbols or (symbol(), symbol(base="GBP"))
     cost_a, cost_b = terms or (costs(), costs())
     fresh = np.zeros(n, dtype=np.int64)
@@ -123,14 +128,27 @@ def pair_market(
     )
 
 
+def replace_bars(market: PairMarket, bars: PairBars) -> PairMarket:
+    return replace(market, bars=bars)
+
+
 def marks_of(market: PairMarket) -> DailyMarks:
     """Marks from a week before the bars to a week after."""
     week = 7 * 24 * HOUR
     return daily_marks(int(market.bars.ts[0]) - week, int(market.bars.ts[-1]) + week, NEW_YORK_CLOSE)
 
 
-def starts_of(market: PairMarket, *, scale: float = 1.0, decision: Decision = DECISION) -> Candidates:
-    """Every bar with |z| ≥ 2 as a candidate that any θ lets pass."""
+def starts_of(
+    market: PairMarket,
+    *,
+    scale: float = 1.0,
+    decision: Decision = DECISION,
+    late: tuple[int, int, int, int] | None = None,
+) -> Candidates:
+    """Every bar with |z| ≥ 2 as a candidate that any θ lets pass.
+
+    `late` are the bars by which the entries of A and B and the exits of A and B come late.
+    """
     z = market.table.column("z")
     at = np.flatnonzero(np.abs(z) >= LABEL.ai1.z_entry)
     predictions = Predictions(
@@ -141,7 +159,10 @@ def starts_of(market: PairMarket, *, scale: float = 1.0, decision: Decision = DE
         scale=np.full(at.size, scale),
         risk_event=np.zeros(at.size),
     )
-    return build_candidates(market, predictions, marks_of(market), LABEL, decision, stale_seconds=2 * HOUR)
+    delays = Delays(*(np.full(at.size, bars, dtype=np.int64) for bars in late)) if late else None
+    return build_candidates(
+        market, predictions, marks_of(market), LABEL, decision, stale_seconds=2 * HOUR, delays=delays
+    )
 
 
 def portfolio_of(*markets: PairMarket, capital: Capital = CAPITAL) -> Portfolio:

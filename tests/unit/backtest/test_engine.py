@@ -47,10 +47,10 @@ def test_no_entry_at_or_beyond_the_stop() -> None:
 
 
 def test_entries_wait_until_the_exit_is_filled() -> None:
-    market = pair_market([2.5, 1.5, 0.3, 2.5, 2.5, 1.0, 0.3, 0.2], filled=[0, 0, 0, 1, 1, 0, 0, 0])
-    candidates = starts_of(market)
+    market = pair_market([2.5, 1.5, 0.3, 2.5, 2.5, 1.0, 0.3, 0.2, 0.1, 0.1])
+    candidates = starts_of(market, late=(0, 0, 2, 2))
     result = run_backtest(candidates, marks_of(market), portfolio_of(market), window_of(market), theta1=0.7, theta2=0.3)
-    # the exit decided at bar 2 fills at the open of bar 5: bar 3 closes before it, bar 4 at that very moment
+    # the exit decided at bar 2 comes two bars late, at the open of bar 5: bar 3 closes before it, bar 4 at that moment
     assert [int((candidates.ts[c] - market.bars.ts[0]) // HOUR) for c in result.taken] == [0, 4]
 
 

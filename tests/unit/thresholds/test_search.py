@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.backtest.candidates import Candidates, Predictions, build_candidates, pool_candidates
+from core.backtest.candidates import Candidates, PairMarket, Predictions, build_candidates, pool_candidates
 from core.backtest.engine import Window
 from core.thresholds.objective import SearchData, count_starts, evaluate, objective_value, penalties
 from core.thresholds.search import search, trials_frame
@@ -35,11 +35,10 @@ def test_worse_numbers_never_raise_the_objective(annual: float, drawdown: float,
     assert objective(annual, drawdown, max(0.0, trades - 10), fp) <= value + 1e-12
 
 
-def search_data(seed: int = 0, *, days: int = 120, pair_ids: tuple[str, str] = ("A-B", "C-D")) -> SearchData:
-    """Two pairs whose probability tells good starts from bad ones."""
+def search_markets(seed: int, days: int, pair_ids: tuple[str, str]) -> list[tuple[PairMarket, Predictions]]:
+    """Two pairs and their starts, whose probability tells good ones from bad ones."""
     rng = np.random.default_rng(seed)
-    parts: list[Candidates] = []
-    markets = []
+    made = []
     n = 24 * days
     for name in pair_ids:
         spread = np.zeros(n)
@@ -64,8 +63,18 @@ def search_data(seed: int = 0, *, days: int = 120, pair_ids: tuple[str, str] = (
             scale=np.ones(at.size),
             risk_event=rng.integers(0, 2, at.size).astype(np.float64),
         )
-        parts.append(build_candidates(market, predictions, marks_of(market), LABEL, DECISION, stale_seconds=HOUR))
-        markets.append(market)
+        made.append((market, predictions))
+    return made
+
+
+def search_data(seed: int = 0, *, days: int = 120, pair_ids: tuple[str, str] = ("A-B", "C-D")) -> SearchData:
+    """The candidates of `search_markets`."""
+    made = search_markets(seed, days, pair_ids)
+    markets = [market for market, _ in made]
+    parts: list[Candidates] = [
+        build_candidates(market, predictions, marks_of(market), LABEL, DECISION, stale_seconds=HOUR)
+        for market, predictions in made
+    ]
     window = Window(int(markets[0].bars.ts[0]), int(markets[0].bars.ts[-1]) + HOUR)
     return SearchData(pool_candidates(parts), marks_of(markets[0]), portfolio_of(*markets), window, 260)
 

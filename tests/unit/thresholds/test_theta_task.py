@@ -11,6 +11,7 @@ import orjson
 import pandas as pd
 import pytest
 
+from core.backtest.replay import Market
 from core.config.environment_variables import read_variables
 from core.config.loader import load_settings
 from core.config.settings import Settings
@@ -23,7 +24,7 @@ from core.thresholds.objective import SearchData
 from tasks.context import TaskContext
 from tasks.replay_record import ReplayRecord, write_candidates, write_deployed, write_record
 from tasks.theta import theta_run
-from tests.unit.thresholds.test_search import search_data
+from tests.unit.thresholds.test_search import search_data, search_markets
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 VERSION = "20240601_0000_0a1b2c3d"
@@ -45,6 +46,21 @@ def settings() -> Settings:
 def data(settings: Settings) -> SearchData:
     pairs = [pair.id for pair in settings.universe.pairs[:2]]
     return search_data(days=300, pair_ids=(pairs[0], pairs[1]))
+
+
+@pytest.fixture(autouse=True)
+def market_of_the_run(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """The bars the candidates were made from, in place of a lake."""
+    pairs = settings.universe.pairs[:2]
+    made = [market for market, _ in search_markets(0, 300, (pairs[0].id, pairs[1].id))]
+    market = Market(
+        universe=settings.universe,
+        cost_table=settings.cost_table,
+        bars={each.bars.pair_id: each.bars for each in made},
+        tables={each.bars.pair_id: each.table for each in made},
+        conversion={},
+    )
+    monkeypatch.setattr("tasks.stress.load_market", lambda context, run: market)
 
 
 def context_of(folder: Path, settings: Settings) -> TaskContext:
@@ -126,6 +142,11 @@ def test_the_verdict_holds_every_number_behind_it(tmp_path: Path, settings: Sett
     adoption = trades[trades["scope"] == "adoption"]
     assert len(adoption) == verdict["n_trades"] > 0
     assert adoption["timestamp_decision"].min() >= pd.Timestamp(verdict["window"]["start"])
+    stressed = pd.read_parquet(run.theta / "bt_stress_results.parquet")
+    assert {"atr_noise", "correlation_collapse", "cost_increase", "latency", "gap_events"} <= set(stressed["scenario"])
+    assert set(verdict["stress"]["scenarios"]) == set(stressed["scenario"]) - {"none"}
+    assert not stressed.isna().any().any()
+    assert (stressed["theta1"] == verdict["theta1"]).all()
     searched = orjson.loads((run.theta / "theta.json").read_bytes())
     assert len(pd.read_parquet(run.theta / "trials.parquet")) == searched["n_trials"]
     bands = verdict["money_curve"]
@@ -134,7 +155,14 @@ def test_the_verdict_holds_every_number_behind_it(tmp_path: Path, settings: Sett
 
 
 def test_the_same_run_gives_the_same_bytes(tmp_path: Path, settings: Settings, data: SearchData) -> None:
-    files = ("verdict.json", "theta.json", "trials.parquet", "bt_summary.parquet", "bt_trades.parquet")
+    files = (
+        "verdict.json",
+        "theta.json",
+        "trials.parquet",
+        "bt_summary.parquet",
+        "bt_trades.parquet",
+        "bt_stress_results.parquet",
+    )
     contents = []
     for name in ("one", "two"):
         run = context_of(tmp_path / name, settings).run(VERSION)
