@@ -38,6 +38,7 @@ FeatureName = Literal[
     "filled_share",
     "spike_share",
 ]
+"""Columns of the feature set, in the order every table and exported file has them (FORMULAS.md)."""
 
 
 class FeatureWindows(ConfigModel):

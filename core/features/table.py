@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-FEATURE_COLUMNS: Final[tuple[str, ...]] = (
-    "beta",
-    "spread",
-    "z",
-    "dz",
-    "z_ema",
-    "speed",
-    "atr_a",
-    "atr_b",
-    "atr_ratio",
-    "atr_spread",
-    "half_life",
-    "rho_rolling",
-    "rho_var",
-    "beta_stability",
-    "ema_gap_spread",
-    "slope_spread",
-    "rsi_spread",
-    "dd_recent",
-    "filled_share",
-    "spike_share",
-)
+from core.config.core_policy import FeatureName
+
+FEATURE_COLUMNS: Final[tuple[str, ...]] = get_args(FeatureName)
 """Order of the columns of `FeatureTable.values` and of every exported file (FORMULAS.md)."""
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -88,7 +90,7 @@ def walk_forward(
         TransientError: MODEL_WORKER_LOST when a worker process dies.
     """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as executor:
+    with ProcessPoolExecutor(workers, context, initializer=_end_with_parent) as executor:
         # The longest jobs first, so that no process is left with one at the end.
         final = executor.submit(_fit_all, pool, learning)
         steps = [executor.submit(_predict_step, pool, learning, step) for step in reversed(windows.steps)]
@@ -101,6 +103,19 @@ def walk_forward(
             executor.shutdown(cancel_futures=True)
             raise
         return WalkForward(steps=tuple(_unwrap(future) for future in reversed(steps)), final=_unwrap(final))
+
+
+def _end_with_parent() -> None:
+    """Makes this worker end when the process it works for is killed; it would wait for its next job for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        raise RuntimeError("a worker has no parent process")
+
+    def watch() -> None:
+        parent.join()
+        signal.raise_signal(signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import markets
 from tests.e2e.chain import Chain, Ended
+from tests.fixtures import markets
 from tests.fixtures.config_tree import CONFIGS, change, copy_tree
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e import markets
 from tests.e2e.chain import CHAIN, REPOSITORY, Chain, Ended, assert_passed
+from tests.fixtures import markets
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.e2e import markets
 from tests.e2e.chain import Chain, assert_passed
+from tests.fixtures import markets
 
 pytestmark = pytest.mark.slow
 

@@ -5,53 +5,26 @@ from __future__ import annotations
 import json
 import stat
 from pathlib import Path
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from core.stores.audit import Audit
 from core.stores.database import current_revision
 from core.stores.tables import RunStatus
-from tasks.__main__ import app
+from tests.fixtures.command_line import Command
 from tests.fixtures.config_tree import CONFIGS
 from tests.integration.publish.judged_runs import judged_run, make_context
 
 
-class Command:
-    """`python -m tasks` in this process."""
-
-    def __init__(self, archive: Path, postgres_url: str, redis_url: str) -> None:
-        self._environ = {
-            "POSTGRES_URL": postgres_url,
-            "REDIS_URL": redis_url,
-            "SERVICE_ENV": "dev",
-            "LOG_LEVEL": "INFO",
-            "TZ": "UTC",
-            "ARCHIVE_PATH": str(archive),
-        }
-
-    def run(self, *words: str, trace_id: str = "t1") -> Result:
-        command = ["--config", str(CONFIGS), "--trace-id", trace_id, *words]
-        return CliRunner().invoke(app, command, env=self._environ)
-
-    def outputs(self, *words: str, trace_id: str = "t1") -> dict[str, Any]:
-        result = self.run(*words, trace_id=trace_id)
-        assert result.exit_code == 0, result.stderr
-        last = json.loads(result.stdout.splitlines()[-1])
-        assert set(last) == {"task", "status", "outputs", "metrics"}
-        return dict(last["outputs"])
-
-
 @pytest.fixture
 def command(tmp_path: Path, registry_url: str, redis_url: str) -> Command:
-    return Command(tmp_path, registry_url, redis_url)
+    return Command.over(CONFIGS, tmp_path, registry_url, redis_url)
 
 
 def test_database_upgrade_makes_the_schemas_and_may_be_repeated(
     tmp_path: Path, postgres_url: str, redis_url: str
 ) -> None:
-    command = Command(tmp_path, postgres_url, redis_url)
+    command = Command.over(CONFIGS, tmp_path, postgres_url, redis_url)
     for _ in range(2):
         assert command.outputs("database", "upgrade")["revision"] == current_revision(postgres_url)
 
@@ -121,7 +94,7 @@ def test_an_unknown_status_is_refused(command: Command) -> None:
 
 
 def test_no_password_of_an_address_is_shown(tmp_path: Path, redis_url: str) -> None:
-    command = Command(tmp_path, "postgresql://core:s3cret@127.0.0.1:1/core", redis_url)
+    command = Command.over(CONFIGS, tmp_path, "postgresql://core:s3cret@127.0.0.1:1/core", redis_url)
     result = command.run("registry", "list")
     assert result.exit_code == 30
     assert "s3cret" not in result.output
