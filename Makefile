@@ -10,10 +10,10 @@ GROUPS := airflow tasks laptop dev
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench lock install status stop clean python
+.PHONY: help run test lint format bench gate-check lock install status stop clean python
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 	@echo
 	@echo 'make run [ONCE=1] [DATA=<folder of bars>] [CONFIG=<folder>] [STATE=<folder>, .state unless given]'
 
@@ -52,6 +52,10 @@ format: install ## write the code as the linter wants it
 bench: python ## measure speed beside pandas and polars
 	@$(PYTHON) laptop/bootstrap.py bench
 	$(VENV)/python -m bench
+
+gate-check: python ## measure the gate's error rates on simulated markets (FULL=1: break-even markets too)
+	@$(PYTHON) laptop/bootstrap.py laptop
+	@exec $(VENV)/python -m gatecheck --state '$(STATE)' $(if $(filter-out 0,$(FULL)),--full)
 
 # The widest group first: the others are held to its versions, so that they agree.
 COMPILE = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

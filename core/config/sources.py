@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from core.config.ml_core_storage import RelativeRoot
 from core.config.model import (
@@ -60,16 +60,23 @@ class FileProvider(ConfigModel):
     layout: FileLayout
 
 
+def _finite_variance(degrees: float) -> float:
+    if 0.0 < degrees <= 2.0:
+        raise ValueError("Student's t has a variance only above 2 degrees of freedom (0: normal)")
+    return degrees
+
+
 class SimulatedPair(ConfigModel):
     """Leg B is a random walk; leg A = α + β·b + spread.
 
     The spread reverts to its mean with `half_life_bars` and a stationary sd of `spread_sd_bp`. half_life_bars 0 makes
     it a random walk, so there is no edge; its steps are then as large as those of a spread of that sd and 55 bars.
+    With beta 0 as well, the legs are independent random walks.
     """
 
     a: SymbolName
     b: SymbolName
-    beta: PositiveFloat
+    beta: NonNegativeFloat
     half_life_bars: NonNegativeFloat
     spread_sd_bp: PositiveFloat
     price_a: PositiveFloat
@@ -95,7 +102,11 @@ class SimulatedFaults(ConfigModel):
 class Simulator(ConfigModel):
     """A market made of disjoint pairs, `months` long from `start` (00:00 UTC), inside each symbol's calendar.
 
-    `volatility_bp_per_bar` is the mean volatility of leg B, `volatility_clustering` the sd of its logarithm.
+    `volatility_bp_per_bar` is the mean volatility of leg B, `volatility_clustering` the sd of its logarithm, and
+    `spread_volatility_clustering` the same of the spread's steps. Steps of leg B and of the spread are normal, or
+    Student's t of the same variance with `shock_degrees_of_freedom` (0: normal). Leg B drifts by `trend_bp_per_bar`, up
+    or down with equal odds, drawn anew every `trend_bars` on average; leg A goes along with β. From the day
+    `cointegration_ends` (00:00 UTC; or never) on, every spread is a random walk.
     """
 
     kind: Literal["simulator"]
@@ -106,6 +117,11 @@ class Simulator(ConfigModel):
     months: PositiveInt
     volatility_bp_per_bar: PositiveFloat
     volatility_clustering: Share
+    spread_volatility_clustering: Share
+    shock_degrees_of_freedom: Annotated[NonNegativeFloat, AfterValidator(_finite_variance)]
+    trend_bp_per_bar: NonNegativeFloat
+    trend_bars: PositiveInt
+    cointegration_ends: LocalDay | Literal["never"]
     pairs: Annotated[tuple[SimulatedPair, ...], Field(min_length=1)]
     faults: SimulatedFaults
 

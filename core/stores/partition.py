@@ -96,12 +96,12 @@ def content_hash(bars: pa.Table) -> str:
 
 def bars_table(bars: pd.DataFrame) -> pa.Table:
     """Canonical bars as the table `bars.parquet` holds."""
-    return pa.Table.from_pandas(bars, schema=BARS_SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    return _table(bars, BARS_SCHEMA)
 
 
 def bars_frame(table: pa.Table) -> pd.DataFrame:
     """The table of `bars.parquet` as canonical bars."""
-    frame: pd.DataFrame = table.to_pandas()
+    frame: pd.DataFrame = table.to_pandas(use_threads=False)
     return frame
 
 
@@ -120,7 +120,13 @@ def provenance_table(bars: pa.Table, provenance: Provenance, known: pa.Table | N
         earlier = known.to_pandas()
         untouched = ~frame["ts"].isin(earlier["ts"])
         frame = pd.concat([earlier, frame[untouched]], ignore_index=True).sort_values("ts", ignore_index=True)
-    return pa.Table.from_pandas(frame, schema=PROVENANCE_SCHEMA, preserve_index=False).replace_schema_metadata(None)
+    return _table(frame, PROVENANCE_SCHEMA)
+
+
+def _table(frame: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+    """In one thread: starting several takes longer than converting a month."""
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False, nthreads=1)
+    return table.replace_schema_metadata(None)
 
 
 def parquet_bytes(table: pa.Table) -> bytes:

@@ -18,7 +18,14 @@ from core.market.calendar import ExpectedBars, expected_bars
 from core.market.pairs import Floats, Ints
 from core.market.simulator.candles import candles, plant_bad_ticks, volumes
 from core.market.simulator.faults import LegFaults, PlantedFault, draw_events, draw_leg_faults, signed_size
-from core.market.simulator.paths import PairPath, clustered_volatility, simulate_pair, simulate_spread, spread_step
+from core.market.simulator.paths import (
+    PairPath,
+    clustered_volatility,
+    simulate_pair,
+    simulate_spread,
+    spread_step,
+    trend_steps,
+)
 from core.market.simulator.streams import Draws, Stream
 
 _YEAR_SECONDS: Final = 31_557_600
@@ -78,15 +85,31 @@ def _pair_path(
     jumps = draw_events(draws.uniform(Stream.JUMP), jump_rate, _EVENT_SPACING)
     mean_volatility = config.volatility_bp_per_bar * _BP
     sigma_b = clustered_volatility(mean_volatility, config.volatility_clustering, draws.normal(Stream.VOLATILITY))
-    spread = simulate_spread(*spread_step(pair), draws.normal(Stream.SPREAD), breaks, rates.regime_break_bars)
-    jump_steps = np.zeros(len(expected))
+    spread, spread_sigma = _spread(config, pair, draws, expected, breaks)
+    turns, signs = draws.uniform(Stream.TREND_TURN), draws.uniform(Stream.TREND_SIGN)
+    moves = trend_steps(config.trend_bp_per_bar * _BP, turns, signs, config.trend_bars)
     jump_sizes = signed_size(draws.uniform(Stream.JUMP_SIZE)[jumps], *_JUMP_SIGMAS)
-    jump_steps[jumps] = jump_sizes * np.median(sigma_b)
-    path = simulate_pair(pair, sigma_b, draws.normal(Stream.WALK), spread, jump_steps)
+    moves[jumps] += jump_sizes * np.median(sigma_b)
+    walk_shocks = draws.shocks(Stream.WALK, Stream.WALK_TAIL, config.shock_degrees_of_freedom)
+    path = simulate_pair(pair, sigma_b, walk_shocks, spread, spread_sigma, moves)
     legs, opens = (pair.a, pair.b), expected.opens
     faults = [PlantedFault("regime_break", legs, int(opens[at]), rates.regime_break_bars) for at in breaks]
     faults += [PlantedFault("jump", legs, int(opens[at]), 1) for at in jumps]
     return path, jumps, faults
+
+
+def _spread(
+    config: Simulator, pair: SimulatedPair, draws: Draws, expected: ExpectedBars, breaks: Ints
+) -> tuple[Floats, Floats]:
+    """The pair's spread and the sd of its steps, float64 (n,) each."""
+    phi, step_sd = spread_step(pair)
+    shocks = draws.shocks(Stream.SPREAD, Stream.SPREAD_TAIL, config.shock_degrees_of_freedom)
+    relative = clustered_volatility(1.0, config.spread_volatility_clustering, draws.normal(Stream.SPREAD_VOLATILITY))
+    end = len(expected)
+    if config.cointegration_ends != "never":
+        end = int(np.searchsorted(expected.opens, _midnight(datetime.date.fromisoformat(config.cointegration_ends))))
+    spread = simulate_spread(phi, step_sd, relative * shocks, breaks, config.faults.regime_break_bars, end)
+    return spread, step_sd * relative
 
 
 def _leg_bars(
@@ -117,8 +140,11 @@ def _period(config: Simulator) -> tuple[int, int]:
     first = datetime.date.fromisoformat(config.start)
     years, month = divmod(first.month - 1 + config.months, 12)
     last = first.replace(year=first.year + years, month=month + 1)
-    start, end = (datetime.datetime.combine(day, datetime.time(), datetime.UTC).timestamp() for day in (first, last))
-    return int(start), int(end)
+    return _midnight(first), _midnight(last)
+
+
+def _midnight(day: datetime.date) -> int:
+    return int(datetime.datetime.combine(day, datetime.time(), datetime.UTC).timestamp())
 
 
 def _check_symbols(config: Simulator, universe: Universe) -> None:

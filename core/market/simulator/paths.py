@@ -39,31 +39,40 @@ def spread_step(pair: SimulatedPair) -> tuple[float, float]:
     return phi, pair.spread_sd_bp * _BP * float(np.sqrt(1.0 - reverting**2))
 
 
-def simulate_spread(phi: float, step_sd: float, shocks: Floats, breaks: Ints, break_bars: int) -> Floats:
+def simulate_spread(phi: float, step_sd: float, shocks: Floats, breaks: Ints, break_bars: int, end: int) -> Floats:
     """Mean-reverting spread, float64 (n,), starting in its stationary distribution (at 0 when φ = 1).
 
     From each bar in `breaks` (sorted) it is a random walk for `break_bars` bars; where it then stands is its new mean.
+    From bar `end` on it is a random walk for good.
     """
     start = shocks[0] * step_sd / np.sqrt(1.0 - phi**2) if phi < 1.0 else 0.0
     resumes = breaks + break_bars
-    return np.asarray(_spread(phi, float(start), step_sd * shocks, breaks, resumes), dtype=np.float64)
+    return np.asarray(_spread(phi, float(start), step_sd * shocks, breaks, resumes, end), dtype=np.float64)
+
+
+def trend_steps(size: float, turn_draws: Floats, sign_draws: Floats, mean_bars: int) -> Floats:
+    """Drift a bar, float64 (n,): `size` with a sign drawn anew at each turn, `mean_bars` apart on average."""
+    turns = turn_draws < 1.0 / mean_bars
+    turns[0] = True
+    signs = np.where(sign_draws < 0.5, -1.0, 1.0)
+    return np.asarray(size * signs[turns][np.cumsum(turns) - 1], dtype=np.float64)
 
 
 def simulate_pair(
-    pair: SimulatedPair, sigma_b: Floats, walk_shocks: Floats, spread: Floats, jump_steps: Floats
+    pair: SimulatedPair, sigma_b: Floats, walk_shocks: Floats, spread: Floats, spread_sigma: Floats, moves: Floats
 ) -> PairPath:
     """Put the legs together: ln b walks, ln a = ln price_a + β·(ln b − ln price_b) + spread.
 
-    `jump_steps` (n,) are log moves of leg B on top of its walk that stay; leg A makes β times each.
+    `spread_sigma` (n,) is the sd of the spread's steps. `moves` (n,) are log moves of leg B on top of its walk that
+    stay; leg A makes β times each.
     """
-    steps = sigma_b * walk_shocks + jump_steps
+    steps = sigma_b * walk_shocks + moves
     steps[0] = 0.0
     moved = np.cumsum(steps)
-    _, step_sd = spread_step(pair)
     return PairPath(
         log_a=np.log(pair.price_a) + pair.beta * moved + spread,
         log_b=np.log(pair.price_b) + moved,
-        sigma_a=np.sqrt((pair.beta * sigma_b) ** 2 + step_sd**2),
+        sigma_a=np.sqrt((pair.beta * sigma_b) ** 2 + spread_sigma**2),
         sigma_b=sigma_b,
     )
 
@@ -80,7 +89,7 @@ def _autoregression(shocks: Floats, phi: float, scale: float) -> Floats:
 
 
 @njit(cache=True, error_model="numpy")
-def _spread(phi: float, start: float, steps: Floats, breaks: Ints, resumes: Ints) -> Floats:
+def _spread(phi: float, start: float, steps: Floats, breaks: Ints, resumes: Ints, end: int) -> Floats:
     out = np.empty_like(steps)
     level, mean, upcoming, ending = start, 0.0, 0, 0
     out[0] = level
@@ -90,7 +99,7 @@ def _spread(phi: float, start: float, steps: Floats, breaks: Ints, resumes: Ints
         if ending < resumes.size and resumes[ending] == t:
             ending += 1
             mean = level
-        reverting = 1.0 if upcoming > ending else phi
+        reverting = 1.0 if upcoming > ending or t >= end else phi
         level = mean + reverting * (level - mean) + steps[t]
         out[t] = level
     return out

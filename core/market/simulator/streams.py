@@ -29,6 +29,11 @@ class Stream(IntEnum):
     GAP_LENGTH = 13
     LONG_GAP = 14
     LONG_GAP_LENGTH = 15
+    WALK_TAIL = 16
+    SPREAD_TAIL = 17
+    SPREAD_VOLATILITY = 18
+    TREND_TURN = 19
+    TREND_SIGN = 20
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,17 @@ class Draws:
     def uniform(self, stream: Stream) -> Floats:
         """Numbers in [0, 1), float64 (bars,)."""
         return self._generator(stream).random(self.bars)
+
+    def shocks(self, stream: Stream, tail: Stream, degrees: float) -> Floats:
+        """Numbers of mean 0 and variance 1, float64 (bars,): normal, or Student's t where `degrees` is not 0.
+
+        A t number is the normal one of `stream` over the root of a χ² one of `tail`.
+        """
+        normal = self.normal(stream)
+        if degrees == 0.0:
+            return normal
+        chi_square = self._generator(tail).chisquare(degrees, self.bars)
+        return np.asarray(normal * np.sqrt((degrees - 2.0) / chi_square), dtype=np.float64)
 
     def _generator(self, stream: Stream) -> np.random.Generator:
         return np.random.default_rng((self.seed, self.pair, self.leg, int(stream)))

@@ -142,6 +142,80 @@ def test_with_and_without_an_edge_bars_move_alike() -> None:
     assert moves[0] == pytest.approx(moves[1], rel=0.02)
 
 
+def _legs(config: Simulator) -> list[tuple[Floats, Floats]]:
+    """Log returns of both legs of every pair, a column a bar."""
+    bars = simulate(config, UNIVERSE, HOUR)
+    return [
+        (np.diff(np.log(bars[pair.a]["close"].to_numpy())), np.diff(np.log(bars[pair.b]["close"].to_numpy())))
+        for pair in config.pairs
+    ]
+
+
+def _pairs(**changes: float) -> tuple[dict[str, Any], ...]:
+    return tuple(pair.model_dump() | changes for pair in simulator().pairs)
+
+
+def _kurtosis(values: Floats) -> float:
+    centred = values - values.mean()
+    return float(np.mean(centred**4) / np.mean(centred**2) ** 2)
+
+
+def test_without_beta_and_reversion_the_legs_are_independent_walks() -> None:
+    alone = _legs(_changed(pairs=_pairs(beta=0.0, half_life_bars=0.0, spread_sd_bp=63.0), faults=QUIET))
+    together = _legs(_changed(pairs=_pairs(half_life_bars=0.0), faults=QUIET))
+    assert max(abs(np.corrcoef(a, b)[0, 1]) for a, b in alone) < 0.04
+    assert min(np.corrcoef(a, b)[0, 1] for a, b in together) > 0.8
+    assert np.mean([a.std() for a, _ in alone]) == pytest.approx(10e-4, rel=0.05)
+
+
+def test_student_t_shocks_have_fat_tails_and_the_same_variance() -> None:
+    calm = {"volatility_clustering": 0.0, "faults": QUIET}
+    normal, heavy = (_legs(_changed(shock_degrees_of_freedom=nu, **calm)) for nu in (0.0, 5.0))
+    assert np.median([_kurtosis(b) for _, b in normal]) == pytest.approx(3.0, abs=0.15)
+    assert np.median([_kurtosis(b) for _, b in heavy]) > 5.0
+    assert np.mean([b.std() for _, b in heavy]) == pytest.approx(np.mean([b.std() for _, b in normal]), rel=0.02)
+
+
+def test_the_volatility_of_the_spread_clusters() -> None:
+    def clustering(strength: float) -> float:
+        config = _with_half_life(0.0, spread_volatility_clustering=strength, faults=QUIET)
+        sizes = [np.abs(np.diff(spread)) for spread in _spreads(config)]
+        return float(np.mean([np.corrcoef(size[1:], size[:-1])[0, 1] for size in sizes]))
+
+    assert clustering(0.0) < 0.02
+    assert clustering(0.7) > 0.15
+
+
+def test_a_trend_moves_both_legs_and_leaves_the_spread_alone() -> None:
+    trending = _changed(trend_bp_per_bar=1.0, trend_bars=500, faults=QUIET)
+    still = _changed(faults=QUIET)
+    moves = [np.mean([np.abs(np.diff(b.cumsum()[::200])).mean() for _, b in _legs(each)]) for each in (trending, still)]
+    assert moves[0] > 1.2 * moves[1]
+    for with_trend, without in zip(_spreads(trending), _spreads(still), strict=True):
+        assert np.corrcoef(np.diff(with_trend), np.diff(without))[0, 1] > 0.95  # prices are whole ticks
+
+
+def test_from_the_day_the_cointegration_ends_the_spread_is_a_random_walk() -> None:
+    bars = {
+        day: simulate(_changed(cointegration_ends=day, faults=QUIET), UNIVERSE, HOUR) for day in ("never", "2023-02-01")
+    }
+    end = at("2023-02-01T00:00")
+    wandered = []
+    for pair in simulator().pairs:
+        frames = {day: found[pair.a] for day, found in bars.items()}
+        before = epoch_seconds(frames["never"]["ts"]) < end
+        assert frames["never"][before].equals(frames["2023-02-01"][before])
+        b = np.log(bars["never"][pair.b]["close"].to_numpy())
+        spread = np.log(frames["2023-02-01"]["close"].to_numpy()) - pair.beta * b
+        wandered.append(abs(spread[-1] - spread[before][-1]) / (pair.spread_sd_bp * 1e-4))
+    assert np.mean(wandered) > 4.0
+
+
+def test_shocks_without_a_variance_are_refused() -> None:
+    with pytest.raises(ValueError, match="above 2 degrees"):
+        _changed(shock_degrees_of_freedom=2.0)
+
+
 def test_gaps_are_exactly_the_planted_ones(market: SimulatedMarket) -> None:
     kinds = {fault.kind for fault in market.faults}
     assert kinds == {"bad_tick", "jump", "gap", "long_gap", "regime_break"}
@@ -189,7 +263,7 @@ def test_a_regime_break_moves_the_level_the_spread_reverts_to() -> None:
 def test_in_a_regime_break_the_spread_wanders_freely_and_then_reverts_to_where_it_arrived() -> None:
     phi, step, bars = 0.95, 0.001, 200
     breaks = np.arange(500, 400_000, 1000, dtype=np.int64)
-    spread = simulate_spread(phi, step, np.random.default_rng(3).standard_normal(400_000), breaks, bars)
+    spread = simulate_spread(phi, step, np.random.default_rng(3).standard_normal(400_000), breaks, bars, 400_000)
     wandered = spread[breaks + bars - 1] - spread[breaks - 1]
     assert wandered.std() == pytest.approx(step * np.sqrt(bars), rel=0.1)
     settled = np.array([spread[first + bars + 200 : first + 1000].mean() for first in breaks])
