@@ -6,31 +6,37 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from core.report.document import Fact, Section, Table
+from core.report.document import Fact, Section, Table, Tone
 from core.report.material import Material
-from core.report.wording import NOT_COMPUTED, count, number, share
+from core.report.wording import NOT_COMPUTED, count, number, share, span
 
 
 @dataclass(frozen=True)
 class _Check:
-    """A number of verdict.json and the limit it is held against."""
+    """A number of verdict.json and the limit it is held against, both by dotted path."""
 
     name: str
     key: str
     limit: str
-    rule: Literal["above", "below", "at least"]
+    rule: Literal["above", "below", "at least", "at most"]
     form: str
 
-    def passed(self, verdict: Mapping[str, Any]) -> bool | None:
-        """Whether the limit holds; None where the number or the limit is not there."""
-        if verdict.get(self.key) is None or verdict["limits"].get(self.limit) is None:
-            return None
-        value, limit = float(verdict[self.key]), float(verdict["limits"][self.limit])
-        return {"above": value > limit, "below": value < limit, "at least": value >= limit}[self.rule]
+    def outcome(self, verdict: Mapping[str, Any]) -> str:
+        """`holds` or `missed`; `not computed` where the number or the limit is not there."""
+        value, limit = _at(verdict, self.key), _at(verdict["limits"], self.limit)
+        if value is None or limit is None:
+            return NOT_COMPUTED
+        holds = {"above": value > limit, "below": value < limit, "at least": value >= limit, "at most": value <= limit}
+        return "holds" if holds[self.rule] else "missed"
+
+    def found(self, verdict: Mapping[str, Any]) -> str:
+        return number(_at(verdict, self.key), self.form)
 
     def wanted(self, verdict: Mapping[str, Any]) -> str:
-        limit = verdict["limits"].get(self.limit)
-        return "no limit recorded" if limit is None else f"{self.rule} {number(limit, self.form)}"
+        limit = _at(verdict["limits"], self.limit)
+        if limit is None:
+            return "no limit recorded"
+        return f"{self.rule} {number(limit, self.form)}"
 
 
 _CHECKS: Final = (
@@ -39,6 +45,24 @@ _CHECKS: Final = (
     _Check("Trades a year, adoption window", "trades_per_year", "trades_per_year_min", "at least", ".0f"),
     _Check("Probability that the true Sharpe ratio is above 0", "psr", "psr_min", "at least", ".3f"),
 )
+_TRIES: Final = (
+    _Check(
+        "Probability that the true Sharpe ratio on the search window is above the luckiest θ's",
+        *("evidence.search.probability", "deflated_sharpe.search_min", "at least", ".3f"),
+    ),
+    _Check(
+        "Probability that the true Sharpe ratio on the adoption window is above the luckiest verdict's",
+        *("evidence.adoption.probability", "deflated_sharpe.adoption_min", "at least", ".3f"),
+    ),
+    _Check(
+        "Probability of backtest overfitting among the θ tried",
+        *("evidence.overfitting.probability", "overfitting.probability_max", "at most", ".3f"),
+    ),
+    _Check(
+        "Share of splits in which the best θ of one half earned nothing on the other",
+        *("evidence.overfitting.loss_probability", "overfitting.loss_probability_max", "at most", ".3f"),
+    ),
+)
 _SHORT: Final = {"sharpe": "Sharpe", "max_drawdown": "Drawdown", "trades_per_year": "Trades a year", "psr": "PSR"}
 _COMPARED: Final = (
     ("Sharpe ratio", "sharpe", ".2f"),
@@ -46,6 +70,7 @@ _COMPARED: Final = (
     ("Annual return", "annual_return", ".1%"),
     ("Trades a year", "trades_per_year", ".0f"),
 )
+_TONES: Final[dict[str, Tone]] = {"holds": "good", "missed": "bad", NOT_COMPUTED: "plain"}
 _COMPARED_LIMITS: Final = frozenset({"sharpe_ratio_to_deployed_min", "max_drawdown_above_deployed"})
 # numbers that stand in a chapter or a table of their own
 _ELSEWHERE: Final = frozenset(
@@ -64,9 +89,9 @@ def headline_facts(material: Material) -> tuple[Fact, ...]:
     limits = tuple(
         Fact(
             _SHORT[check.key],
-            number(verdict.get(check.key), check.form),
+            check.found(verdict),
             f"limit: {check.wanted(verdict)}",
-            {True: "good", False: "bad", None: "plain"}[check.passed(verdict)],  # type: ignore[arg-type]
+            _TONES[check.outcome(verdict)],
         )
         for check in _CHECKS
     )
@@ -94,11 +119,11 @@ def judgement_section(material: Material) -> Section:
     rows = tuple(
         (
             check.name,
-            number(verdict.get(check.key), check.form),
+            check.found(verdict),
             check.wanted(verdict),
-            {True: "holds", False: "missed", None: NOT_COMPUTED}[check.passed(verdict)],
+            check.outcome(verdict),
         )
-        for check in _CHECKS
+        for check in (*_CHECKS, *(each for each in _TRIES if "evidence" in verdict))
     )
     days = verdict.get("all_out_of_sample", {}).get("n_days")
     checks = Table(
@@ -148,7 +173,21 @@ def _comparison(verdict: Mapping[str, Any]) -> Table:
     text = (
         f"Deployed is {compared['deployed_version']}; both on predictions neither was trained on, {compared['span']}."
     )
+    paired = compared.get("paired")
+    if paired:
+        ends = span(paired["low"], paired["high"], "+.2f")
+        text += f" Sharpe difference {number(paired['difference'], '+.2f')} ({ends}): {_words(paired['answer'])}."
     return Table(title, header, rows, left=(0, 3), text=text)
+
+
+def _words(name: str) -> str:
+    return str(name).replace("_", " ")
+
+
+def _at(node: Any, path: str) -> float | None:
+    for name in path.split("."):
+        node = node.get(name) if isinstance(node, Mapping) else None
+    return None if node is None else float(node)
 
 
 def _without(node: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Rectangle
 
 from core.report.document import Chart, Fact, Report, Section, Table
@@ -82,9 +83,10 @@ def _place(figure: Any, x: float, y: float, height: float, chart: Chart) -> None
     """A chart laid out by itself, then moved into its place on the page."""
     if chart.draw is None:
         return
-    alone = Figure(figsize=(_COLUMN, height), layout="constrained")
+    layout = ConstrainedLayoutEngine()
+    alone = Figure(figsize=(_COLUMN, height), layout=layout)
     chart.draw(alone)
-    alone.get_layout_engine().execute(alone)
+    layout.execute(alone)
     spots = [axes.get_position() for axes in alone.axes]
     part = figure.add_subfigure(figure.add_gridspec(1, 1, left=0, right=1, bottom=0, top=1)[0, 0])
     part.set_facecolor("none")

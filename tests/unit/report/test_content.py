@@ -12,6 +12,7 @@ import pytest
 from core.report.compose import compose
 from core.report.document import Chart, Report, Section, Table
 from core.report.html import render_html
+from core.report.material import Material
 from core.report.pdf import render_pdf
 from core.report.wording import number, share, span
 from tasks.context import TaskContext
@@ -68,7 +69,39 @@ def test_a_missed_limit_is_marked(tmp_path: Path) -> None:
     assert [fact.name for fact in report.facts if fact.tone == "bad"] == ["Trades a year"]
 
 
-def test_the_comparison_shows_both_sides(report: Report) -> None:
+def test_numbers_that_allow_for_the_tries_stand_beside_theirs(material: Material) -> None:
+    evidence = {
+        "search": {"probability": 0.9},
+        "adoption": {"probability": 0.4},
+        "overfitting": {"probability": 0.2, "loss_probability": float("nan")},
+    }
+    limits = {"deflated_sharpe": {"search_min": 0.0, "adoption_min": 0.5}, "overfitting": {"probability_max": 1.0}}
+    verdict = {**material.verdict, "evidence": evidence, "limits": {**material.verdict["limits"], **limits}}
+    rows = table(compose(replace(material, verdict=verdict)), "verdict", "Absolute limits").rows
+    assert [row[1:] for row in rows[4:]] == [
+        ("0.900", "at least 0.000", "holds"),
+        ("0.400", "at least 0.500", "missed"),
+        ("0.200", "at most 1.000", "holds"),
+        ("not computed", "no limit recorded", "not computed"),
+    ]
+
+
+def test_both_sides_of_a_comparison_are_shown(material: Material) -> None:
+    numbers = {"sharpe": 1.6, "max_drawdown": 0.02, "annual_return": 0.1, "trades_per_year": 90.0}
+    comparison = {
+        "deployed_version": "20230101_0000_aaaaaaaa",
+        "deployed": {**numbers, "sharpe": 1.4},
+        "challenger": numbers,
+        "span": "2023-06-01 to 2024-06-01",
+        "paired": {"difference": 0.2, "low": -0.1, "high": 0.5, "answer": "not_worse"},
+    }
+    verdict = {**material.verdict, "comparison": comparison}
+    found = table(compose(replace(material, verdict=verdict)), "verdict", "Against the deployed model")
+    assert found.rows[0][:3] == ("Sharpe ratio", "1.60", "1.40")
+    assert "Sharpe difference +0.20 (−0.10 to +0.50): not worse." in found.text
+
+
+def test_it_is_said_why_nothing_is_compared(report: Report) -> None:
     absent = table(report, "verdict", "Against the deployed model").absent
     assert absent == "Not compared: no model is deployed, so there is none to compare with."
 
