@@ -9,6 +9,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from core.errors import InputError
 from core.report.compose import compose
 from core.report.html import render_html
 from core.report.material import CANDIDATE_COLUMNS, Material
@@ -68,10 +69,12 @@ def read_material(context: TaskContext, run: RunFolder, model_version: str) -> M
     """Everything a report is written from.
 
     Raises:
-        InputError: a file of the run is absent or unreadable.
+        InputError: a file of the run is absent or unreadable, or the configuration is of other pairs.
     """
     settings, identity = context.settings, require_version(run, model_version)
     verdict = read_json(run.verdict)
+    trades = _frame(run.theta / "bt_trades.parquet")
+    _require_pairs(trades, {pair.id for pair in settings.universe.pairs}, run)
     return Material(
         identity=asdict(identity),
         feature_schema_hash=read_record(run).feature_schema_hash,
@@ -81,7 +84,7 @@ def read_material(context: TaskContext, run: RunFolder, model_version: str) -> M
         preprocess=read_json(run.preprocess_report),
         filtered=read_json(run.dataset_index_filtered),
         summary=_frame(run.theta / "bt_summary.parquet"),
-        trades=_frame(run.theta / "bt_trades.parquet"),
+        trades=trades,
         equity=_frame(run.theta / "bt_daily_equity.parquet"),
         candidates=_frame(run.candidates, columns=list(CANDIDATE_COLUMNS)),
         predictions=_frame(run.oos_predictions),
@@ -93,6 +96,17 @@ def read_material(context: TaskContext, run: RunFolder, model_version: str) -> M
         cost_table=settings.cost_table,
         policy=settings.backtest_policy,
     )
+
+
+def _require_pairs(trades: pd.DataFrame, known: set[str], run: RunFolder) -> None:
+    unknown = sorted(set(trades["pair_id"]) - known)
+    if unknown:
+        raise InputError(
+            "REPORT_INPUT_PAIR",
+            f"the run traded {', '.join(unknown)}, which universe.yaml does not have",
+            where=str(run.path),
+            remedy="give the configuration the run was made with",
+        )
 
 
 def _frame(path: Path, columns: list[str] | None = None) -> pd.DataFrame:

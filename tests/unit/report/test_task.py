@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.errors import InputError
 from tasks.context import TaskContext
-from tasks.report import report_run
+from tasks.report import read_material, report_run
 from tests.unit.report.judged import VERSION, context_of, write_run
 
 
@@ -30,6 +31,14 @@ def test_a_run_without_a_verdict_is_refused_and_says_what_to_run(tmp_path: Path)
     with pytest.raises(InputError, match=r"verdict\.json is not there.*run the task that writes it first"):
         report_run(context, VERSION, VERSION)
     assert not run.report_page.exists()
+
+
+def test_a_configuration_of_other_pairs_is_refused(context: TaskContext) -> None:
+    universe = context.settings.universe
+    other = universe.model_copy(update={"pairs": universe.pairs[1:]})
+    settings = context.settings.model_copy(update={"universe": other})
+    with pytest.raises(InputError, match=rf"REPORT_INPUT_PAIR.*traded {universe.pairs[0].id},"):
+        read_material(replace(context, settings=settings), context.run(VERSION), VERSION)
 
 
 def test_another_version_is_refused(context: TaskContext) -> None:
