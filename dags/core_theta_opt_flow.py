@@ -2,7 +2,8 @@
 ### core_theta_opt_flow: the θ search and the verdict
 
 Searches θ on the months before the adoption window, then backtests once at the chosen θ on the adoption window and
-writes the verdict with every number behind it. A verdict of *rejected* is a result. `core_publish_flow` follows.
+writes the verdict with every number behind it, and the model's report (HTML and PDF). A verdict of *rejected* is a
+result and has its report as well. `core_publish_flow` follows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ flow = Flow.from_environment()
 def core_theta_opt_flow() -> None:
     flow.ends_with(
         flow.task("theta", run_id=RUN_ID, model_version=MODEL_VERSION),
+        flow.task("report", run_id=RUN_ID, model_version=MODEL_VERSION),
         flow.start_next("core_publish_flow", run_id=RUN_ID, model_version=MODEL_VERSION, as_of=AS_OF),
         run_id=RUN_ID,
     )

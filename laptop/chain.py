@@ -15,7 +15,7 @@ from laptop.airflow_api import AirflowApi, TaskState
 FLOWS: Final[Mapping[str, tuple[str, ...]]] = {
     "core_retrain_flow": ("ingest", "catalog", "features", "train"),
     "core_backtest_flow": ("backtest",),
-    "core_theta_opt_flow": ("theta",),
+    "core_theta_opt_flow": ("theta", "report"),
     "core_publish_flow": ("publish", "infer"),
 }
 FIRST_FLOW: Final = "core_retrain_flow"

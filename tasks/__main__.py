@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "train": ("tasks.train", "Walk forward, then fit the models on all data."),
     "backtest": ("tasks.backtest", "Backtest all candidates at the previous θ."),
     "theta": ("tasks.theta", "Search θ, backtest once at it, and give the verdict."),
+    "report": ("tasks.report", "Write the report of a judged run, HTML and PDF."),
     "publish": ("tasks.publish", "Register, sign and distribute the judged model."),
     "infer": ("tasks.infer", "Emit the newest signal of the deployed model."),
     "record-run": ("tasks.record_run", "Write how a flow ended to the audit log."),

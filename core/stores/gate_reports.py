@@ -12,6 +12,7 @@ import pandas as pd
 from core.errors import QualityError
 from core.quality.suites import Suite
 from core.stores.files import disk_errors, write_bytes
+from core.stores.gate_page import standalone
 
 _NAMED: Final = 5
 _PROJECT: Final = """\
@@ -65,6 +66,7 @@ def run_gate(gate_name: str, suite: Suite, frame: pd.DataFrame, folder: Path) ->
             shutil.rmtree(folder)
         write_bytes(folder / "gx" / "great_expectations.yml", _PROJECT.encode())
         results = _validate(gate_name, suite, frame, folder / "gx")
+        _keep_one_page(gate_name, folder)
     report = folder / "index.html"
     failed = [_describe(result) for result in results if not result.success]
     if failed:
@@ -75,6 +77,15 @@ def run_gate(gate_name: str, suite: Suite, frame: pd.DataFrame, folder: Path) ->
             remedy="open the report, mend the data or its source, then run the chain again",
         )
     return GateReport(passed=True, report_path=report, failed=failed)
+
+
+def _keep_one_page(gate_name: str, folder: Path) -> None:
+    """The validation's page as index.html, whole in itself; the site around it, drawn by scripts, goes."""
+    (page,) = (folder / "validations").rglob("*.html")
+    content = standalone(page.read_text(encoding="utf-8"), gate_name)
+    for part in ("validations", "expectations", "static"):
+        shutil.rmtree(folder / part)
+    write_bytes(folder / "index.html", content.encode())
 
 
 def _validate(gate_name: str, suite: Suite, frame: pd.DataFrame, context_root: Path) -> list[Any]:

@@ -97,6 +97,14 @@ class RunFolder:
         return self.theta / "verdict.json"
 
     @property
+    def report_page(self) -> Path:
+        return self.path / "report" / "report.html"
+
+    @property
+    def report_pdf(self) -> Path:
+        return self.path / "report" / "report.pdf"
+
+    @property
     def publish_result(self) -> Path:
         return self.path / "publish" / "result.json"
 

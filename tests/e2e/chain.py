@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
-CHAIN = ("ingest", "catalog", "features", "train", "backtest", "theta", "publish", "infer")
-WITH_VERSION = frozenset({"train", "backtest", "theta", "publish", "infer"})
+CHAIN = ("ingest", "catalog", "features", "train", "backtest", "theta", "report", "publish", "infer")
+WITH_VERSION = frozenset({"train", "backtest", "theta", "report", "publish", "infer"})
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,9 @@ def test_a_killed_run_is_taken_up_by_the_next_one_which_ends_with_a_verdict(stat
     assert closing["status"] == "deployed", closing["reasons"]
     assert closing["n_pairs"] >= 8
     assert Path(closing["run_dir"], "theta", "verdict.json").is_file()
+    assert Path(closing["run_dir"], "report", "report.html").is_file()
     assert f'"model_version": "{closing["model_version"]}"' in output, "the first signal is shown"
-    for task in ("ingest", "catalog", "features", "train", "backtest", "theta", "publish", "infer"):
+    for task in ("ingest", "catalog", "features", "train", "backtest", "theta", "report", "publish", "infer"):
         assert any(task in line and "done" in line for line in output.splitlines()), task
 
     assert find_processes(state.root) == []

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 CORE = Path(__file__).parents[2] / "core"
-PURE = ("market", "quality", "features", "labels", "models", "signals", "backtest", "thresholds")
+PURE = ("market", "quality", "features", "labels", "models", "signals", "backtest", "thresholds", "report")
 IMPURE_MODULES = {
     "os",
     "pathlib",

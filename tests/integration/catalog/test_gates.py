@@ -50,7 +50,22 @@ def test_good_frames_pass_and_leave_a_report(tmp_path: Path) -> None:
     for report in (features, predictions):
         assert report.passed
         assert report.failed == []
-        assert "<html" in report.report_path.read_text()
+        page = report.report_path.read_text(encoding="utf-8")
+        assert "values must never be null" in page
+        assert "Succeeded" in page
+
+
+def test_a_report_needs_no_network(tmp_path: Path) -> None:
+    frame = _predictions()
+    _spoil(frame, 1, "return_prob", 1.01)
+    with pytest.raises(QualityError):
+        run_gate("predictions", predictions_suite(SCALE), frame, tmp_path / "gate")
+    page = (tmp_path / "gate" / "index.html").read_text(encoding="utf-8")
+    assert "Failed" in page
+    assert "1.01" in page, "the value that broke the gate is shown"
+    assert "http" not in page
+    assert "<script" not in page
+    assert "onclick" not in page
 
 
 def _spoil(frame: pd.DataFrame, row: int, column: str, value: float) -> None:
@@ -102,4 +117,4 @@ def test_a_gate_run_again_keeps_only_the_new_report(tmp_path: Path) -> None:
     with pytest.raises(QualityError):
         run_gate("predictions", suite, _predictions().iloc[:0], tmp_path / "gate")
     assert run_gate("predictions", suite, _predictions(), tmp_path / "gate").passed
-    assert len(list((tmp_path / "gate" / "validations").rglob("*.html"))) == 1
+    assert [path.name for path in (tmp_path / "gate").rglob("*.html")] == ["index.html"]
