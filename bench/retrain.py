@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.features import CONFIG
 from bench.measurement import Measurement
@@ -64,7 +65,7 @@ def reverting_pair(number: int) -> PairBars:
     for i in range(1, BARS):
         spread[i] = phi * spread[i - 1] + shocks[i]
     walk = np.cumsum(random.normal(0.0, STEP_SD, BARS))
-    prices = {}
+    prices: dict[str, NDArray[np.float64]] = {}
     for leg, close in (("a", np.exp(walk + spread)), ("b", np.exp(walk))):
         opened = np.concatenate((close[:1], close[:-1]))
         above, below = np.abs(random.normal(0.0, STEP_SD / 2.0, (2, BARS)))
