@@ -14,7 +14,7 @@ import typer
 
 from core.config.environment_variables import read_service_environment, read_variables
 from core.config.loader import load_settings
-from core.errors import CoreError
+from core.errors import BlockedError, CoreError
 from core.stores.roots import StorageRoots
 from core.telemetry.logs import configure_logs
 from core.telemetry.progress import RedisProgress
@@ -33,7 +33,8 @@ def run_task(command: typer.Context, name: str, body: Callable[[TaskContext], Ta
     """Run `body` and leave the process with its exit code.
 
     The last line on standard output is ``{"task", "status", "outputs", "metrics"}``; an expected error adds
-    ``"error": {"code", "message", "where", "remedy"}`` and exits with the error's own code. Anything unexpected is a
+    ``"error": {"code", "message", "where", "remedy"}`` (and ``retrain_status: blocked`` to the outputs when something a
+    verdict needs is missing) and exits with the error's own code. Anything unexpected is a
     defect: its traceback is logged and the process exits with 1.
     """
     options: GlobalOptions = command.find_root().obj
@@ -42,7 +43,8 @@ def run_task(command: typer.Context, name: str, body: Callable[[TaskContext], Ta
     except CoreError as error:
         fields = {"code": error.code, "message": error.message, "where": error.where, "remedy": error.remedy}
         sys.stderr.write(f"{error}\n")
-        _last_line({"task": name, "status": "failed", "outputs": {}, "metrics": {}, "error": fields})
+        outputs = {"retrain_status": "blocked"} if isinstance(error, BlockedError) else {}
+        _last_line({"task": name, "status": "failed", "outputs": outputs, "metrics": {}, "error": fields})
         raise typer.Exit(error.exit_code) from error
     _last_line({"task": name, "status": result.status, "outputs": result.outputs, "metrics": result.metrics})
 

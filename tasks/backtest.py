@@ -18,7 +18,7 @@ from core.features.table import FeatureTable
 from core.market.pairs import PairBars
 from core.market.timeframe import timeframe_seconds
 from core.market.universe import conversion_symbols
-from core.models.windows import Windows, plan_windows
+from core.models.windows import Windows, plan_windows, usable_opens, weekdays_observed
 from core.stores.catalog_index import read_index
 from core.stores.feature_cache import load_or_build
 from core.stores.market_data import load_pairs, load_symbol
@@ -87,11 +87,14 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
     write_frame(run.backtest / "bt_daily_equity.parquet", equity_frame(done, stamp))
     context.progress.advance(3, _STAGES, "stages")
 
-    span, note = replay_deployed(context, run, market, identity.previous, windows)
+    span, note = replay_deployed(context, run, market, identity.previous, windows, schema_hash=schema_hash)
     record = ReplayRecord(
         theta_start=windows.theta_start,
         adoption_start=windows.adoption_start,
         adoption_end=windows.adoption_end,
+        adoption_days=weekdays_observed(
+            usable_opens(market.tables.values()), windows.adoption_start, windows.adoption_end
+        ),
         n_pairs=len(market.bars),
         n_bars=sum(len(bars) for bars in market.bars.values()),
         feature_schema_hash=schema_hash,

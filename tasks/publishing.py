@@ -13,7 +13,7 @@ import yaml
 from core.config.settings import Settings
 from core.errors import BlockedError, InputError
 from core.stores.bundle_store import CONTENT, PARAMS
-from core.stores.files import read_json
+from core.stores.files import json_bytes, read_json
 from core.stores.registry import ModelFacts
 from core.stores.run_folder import RunFolder, RunIdentity
 
@@ -26,11 +26,15 @@ VERDICT_NUMBERS: Final = (
     "trades_per_year",
     "annual_return",
     "psr",
+    "dsr",
+    "dsr_search",
+    "pbo",
     "n_trades",
     "n_pairs",
     "n_bars",
 )
-STATUSES: Final = ("approved", "rejected")
+STATUSES: Final = {"approved": "adopted", "rejected": "rejected"}
+"""What a verdict may say, and the retrain_status that goes with it."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,12 @@ def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
                 where=str(path),
                 remedy="pass the run id and model version the catalog task printed",
             )
-    if verdict.get("status") not in STATUSES or not verdict.get("reasons"):
+    stated = verdict.get("status"), verdict.get("retrain_status")
+    if stated not in STATUSES.items() or not verdict.get("reasons"):
+        found = f"{stated[0]}, {stated[1]}: {'; '.join(verdict.get('reasons') or ['no reason'])}"
         raise BlockedError(
             "PUBLISH_VERDICT_INCOMPLETE",
-            f"the verdict needs a status ({' or '.join(STATUSES)}) and its reasons",
+            f"the verdict needs a status ({' or '.join(STATUSES)}), retrain_status and reasons; it says {found}",
             where=str(run.verdict),
             remedy="run the theta task again",
         )
@@ -118,11 +124,17 @@ def bundle_content(run: RunFolder, judged: JudgedRun, settings: Settings) -> dic
     sources: dict[str, Path | bytes] = {
         "dataset_index.parquet": run.dataset_index,
         "dataset_index_filtered.json": run.dataset_index_filtered,
-        "metrics.json": run.metrics,
+        "metrics.json": metrics_json(judged),
         "oos_predictions.parquet": run.oos_predictions,
         PARAMS: params_yaml(judged, settings),
     }
     return {name: sources.get(name, run.model / name) for name in CONTENT}
+
+
+def metrics_json(judged: JudgedRun) -> bytes:
+    """metrics.json of a bundle: the training's numbers, and the verdict with every number behind it (SPEC TRN-2)."""
+    content = {**judged.metrics, "retrain_status": judged.verdict["retrain_status"], "verdict": judged.verdict}
+    return json_bytes(content)
 
 
 def params_yaml(judged: JudgedRun, settings: Settings) -> bytes:

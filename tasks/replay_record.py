@@ -29,6 +29,8 @@ _DEPLOYED: Final = "deployed_candidates.parquet"
 class ReplayRecord:
     """Windows (epoch seconds UTC) and counts of a replay.
 
+    `adoption_days` are the weekdays of the adoption window with a usable bar.
+
     `deployed_until` is the close of the newest bar the deployed model has an out-of-sample prediction for, None when
     there is nothing to compare with; `deployed_note` then says why.
     """
@@ -36,6 +38,7 @@ class ReplayRecord:
     theta_start: int
     adoption_start: int
     adoption_end: int
+    adoption_days: int
     n_pairs: int
     n_bars: int
     feature_schema_hash: str

@@ -19,6 +19,8 @@ from core.thresholds.search import trials_frame
 from tasks.app import run_task
 from tasks.book import Book
 from tasks.context import TaskContext, TaskResult
+from tasks.earlier_verdicts import earlier_verdicts
+from tasks.evidence import gather_evidence, require_observed, stating_blocked
 from tasks.replay_record import (
     provenance_of,
     read_candidates,
@@ -53,7 +55,7 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
 
     Raises:
         InputError: the run is unknown or its backtest has not finished.
-        BlockedError: a number the verdict needs is missing.
+        BlockedError: something the verdict needs is missing; verdict.json then says `blocked` and why.
     """
     settings, run = context.settings, context.run(run_id)
     identity, record = require_version(run, model_version), read_record(run)
@@ -74,18 +76,23 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
     adoption = book.trade("adoption", Window(record.adoption_start, record.adoption_end))
     everything = book.trade("all_out_of_sample", Window(record.theta_start, record.adoption_end))
     stamp = provenance_of(identity, record.feature_schema_hash)
-    _write_tables(run, [adoption, everything, book.trade("theta_search", data.window)], candidates, stamp)
-    content = verdict_content(book, run, identity, record, chosen, adoption, everything)
-    stress = stress_book(context, run, book, adoption.result.window, identity.seed)
-    write_frame(run.theta / "bt_stress_results.parquet", stress_frame(stress, chosen.theta1, chosen.theta2, stamp))
-    content["stress"] = stress_content(stress)
+    searched = book.trade("theta_search", data.window)
+    _write_tables(run, [adoption, everything, searched], candidates, stamp)
+    with stating_blocked(run, model_version):
+        require_observed(record, settings)
+        earlier = earlier_verdicts(context, run, model_version, record)
+        evidence = gather_evidence(found, searched, adoption, earlier, settings)
+        content = verdict_content(book, run, identity, record, chosen, adoption, everything, evidence, earlier)
+        stress = stress_book(context, run, book, adoption.result.window, identity.seed)
+        write_frame(run.theta / "bt_stress_results.parquet", stress_frame(stress, chosen.theta1, chosen.theta2, stamp))
+        content["stress"] = stress_content(stress)
     write_json(run.verdict, content)
     context.log.info("verdict", status=content["status"], reasons=content["reasons"])
-    told = ("model_version", "status", "reasons", "theta1", "theta2", "n_pairs", "n_bars")
+    told = ("model_version", "status", "retrain_status", "reasons", "theta1", "theta2", "n_pairs", "n_bars")
     return TaskResult(
         outputs={"run_dir": str(run.path), **{name: content[name] for name in told}},
         metrics={
-            **{name: content[name] for name in ("sharpe", "max_drawdown", "trades_per_year", "psr")},
+            **{name: content[name] for name in ("sharpe", "max_drawdown", "trades_per_year", "psr", "dsr", "pbo")},
             "theta_trials": float(len(found.outcome.trials)),
             "theta_best_score": max(trial.evaluation.value for trial in found.outcome.trials),
         },

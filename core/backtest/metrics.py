@@ -60,6 +60,11 @@ def probabilistic_sharpe(returns: Floats, benchmark: float) -> float:
     variance = float(np.mean(centred**2))
     skewness = float(np.mean(centred**3)) / variance**1.5
     kurtosis = float(np.mean(centred**4)) / variance**2
+    return probabilistic_sharpe_of(ratio, benchmark, skewness, kurtosis, n)
+
+
+def probabilistic_sharpe_of(ratio: float, benchmark: float, skewness: float, kurtosis: float, n: int) -> float:
+    """The same from the moments of n returns; `ratio` and `benchmark` are per return."""
     spread = 1.0 - skewness * ratio + (kurtosis - 1.0) / 4.0 * ratio**2
     return normal_cdf((ratio - benchmark) * math.sqrt(n - 1.0) / math.sqrt(max(spread, np.finfo(np.float64).tiny)))
 

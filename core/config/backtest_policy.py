@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from core.config.model import ConfigModel, PositiveFloat, PositiveInt, Share, Text
+from core.config.model import ConfigModel, NonNegativeFloat, PositiveFloat, PositiveInt, Share, Text
 
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
@@ -28,8 +28,34 @@ class DailyMark(ConfigModel):
     days_per_year: PositiveInt
 
 
+class PairedComparison(ConfigModel):
+    """Paired block bootstrap of the challenger's annual Sharpe ratio less the deployed model's, one-sided."""
+
+    margin_sharpe: NonNegativeFloat
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
+    block_days: PositiveInt
+    resamples: Annotated[int, Field(ge=100)]
+    moved_days_min: PositiveInt
+    unproven_decides: Literal["approve", "reject"]
+
+
+class DeflatedSharpeLimits(ConfigModel):
+    """Least deflated Sharpe ratio on the θ search window and on the adoption window; at 0 it is reported only."""
+
+    search_min: Share
+    adoption_min: Share
+
+
+class OverfittingLimits(ConfigModel):
+    """Combinatorially symmetric cross-validation of the θ trials; at 1 a number is reported only."""
+
+    blocks: Annotated[int, Field(ge=4, le=20, multiple_of=2)]
+    probability_max: Share
+    loss_probability_max: Share
+
+
 class AdoptionLimits(ConfigModel):
-    """Absolute limits and the owner's non-inferiority rule (SPEC BT-4)."""
+    """Absolute limits, the owner's non-inferiority rule and the statistical tests beside them (SPEC BT-4)."""
 
     sharpe_min: float
     max_drawdown: Share
@@ -38,6 +64,10 @@ class AdoptionLimits(ConfigModel):
     sharpe_ratio_to_deployed_min: PositiveFloat
     max_drawdown_above_deployed: Share
     comparison_days_min: PositiveInt
+    observed_days_share_min: Share
+    paired: PairedComparison
+    deflated_sharpe: DeflatedSharpeLimits
+    overfitting: OverfittingLimits
 
 
 Multiples = Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]

@@ -15,6 +15,8 @@ from core.features.table import FeatureTable
 from core.market.pairs import Ints
 
 _DAY: Final = 86_400
+_EPOCH_WEEKDAY: Final = 3
+"""1970-01-01 was a Thursday; Monday is 0."""
 _LONGEST_CLOSURE: Final = 7 * _DAY
 """No market closes for longer: a wider hole is data left out, and its time is not learned from."""
 
@@ -51,6 +53,12 @@ def usable_opens(tables: Iterable[FeatureTable]) -> Ints:
     """Opens (epoch seconds UTC, int64, sorted, unique) of bars at which some pair's features are complete."""
     complete = [table.ts[np.isfinite(table.values).all(axis=1)] for table in tables]
     return np.unique(np.concatenate(complete))
+
+
+def weekdays_observed(usable: Ints, start: int, end: int) -> int:
+    """Days from Monday to Friday (UTC) with a usable bar that opens in [start, end), epoch seconds UTC."""
+    days = np.unique(usable[(usable >= start) & (usable < end)] // _DAY)
+    return int(np.count_nonzero((days + _EPOCH_WEEKDAY) % 7 < 5))
 
 
 def plan_windows(usable: Ints, timeframe_seconds: int, policy: WalkForward) -> Windows:

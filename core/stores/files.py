@@ -68,9 +68,14 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically with sorted keys and two-space indents; NaN becomes null."""
+    """Write `json_bytes` atomically."""
+    write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content: Any) -> bytes:
+    """JSON with sorted keys and two-space indents; NaN becomes null."""
     options = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE
-    write_bytes(path, orjson.dumps(content, option=options))
+    return orjson.dumps(content, option=options)
 
 
 def read_json(path: Path) -> Any:

@@ -71,6 +71,18 @@ def test_publish_registry_and_verify_tell_the_same_story(
     assert "model_ai1.pkl" in refused.stderr
 
 
+def test_a_blocked_task_says_so_on_its_last_line(
+    tmp_path: Path, registry_url: str, redis_url: str, command: Command
+) -> None:
+    context = make_context(tmp_path, registry_url, redis_url)
+    version = judged_run(context, 1, status="blocked", retrain_status="blocked", reasons=["the window is short"])
+    result = command.run("publish", "--run-id", version, "--model-version", version)
+    assert result.exit_code == 11
+    last = json.loads(result.stdout.splitlines()[-1])
+    assert last["outputs"] == {"retrain_status": "blocked"}
+    assert "the window is short" in last["error"]["message"]
+
+
 def test_an_unknown_version_is_named(command: Command) -> None:
     for words in (("registry", "show"), ("verify",)):
         result = command.run(*words, "--model-version", "20240101_0000_00000000")

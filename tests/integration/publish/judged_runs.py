@@ -70,6 +70,7 @@ def _verdict(version: str, status: str) -> dict[str, Any]:
     return {
         "model_version": version,
         "status": status,
+        "retrain_status": "adopted" if status == "approved" else "rejected",
         "reasons": ["Sharpe 1.60 on the adoption window: above 1.20"],
         "theta1": 0.71,
         "theta2": 0.31,
@@ -78,6 +79,9 @@ def _verdict(version: str, status: str) -> dict[str, Any]:
         "trades_per_year": 210.0,
         "annual_return": 0.11,
         "psr": 0.98,
+        "dsr": 0.94,
+        "dsr_search": 0.6,
+        "pbo": 0.4,
         "n_trades": 210,
         "n_pairs": 8,
         "n_bars": 100_000,

@@ -83,6 +83,10 @@ def test_an_approved_model_is_deployed(context: TaskContext, client: Any) -> Non
     assert entry.notes == "approved:\nSharpe 1.60 on the adoption window: above 1.20"
     assert entry.facts.metrics_json["verdict"]["psr"] == 0.98
     assert (context.roots.models / entry.facts.model_ai3_path).is_file()
+    metrics = read_json(context.roots.models / version / "metrics.json")
+    assert metrics["oos"] == {"ai1": {"auc": 0.61}}
+    assert metrics["retrain_status"] == entry.facts.metrics_json["verdict"]["retrain_status"] == "adopted"
+    assert metrics["verdict"] == read_json(context.run(version).verdict)
 
 
 def test_publishing_twice_is_publishing_once(context: TaskContext, client: Any) -> None:
@@ -129,7 +133,7 @@ def test_a_verdict_against_a_model_no_longer_deployed_blocks_before_anything_is_
     assert _names(context.roots.models) == {first}
 
 
-@pytest.mark.parametrize("name", ["sharpe", "psr", "theta1", "n_bars"])
+@pytest.mark.parametrize("name", ["sharpe", "psr", "dsr", "dsr_search", "pbo", "theta1", "n_bars"])
 def test_a_missing_number_blocks(context: TaskContext, name: str) -> None:
     absent: dict[str, Any] = {name: None}
     version = judged_run(context, 1, **absent)
@@ -142,6 +146,14 @@ def test_a_verdict_without_reasons_blocks(context: TaskContext) -> None:
     version = judged_run(context, 1, reasons=[])
     with pytest.raises(BlockedError, match="PUBLISH_VERDICT_INCOMPLETE"):
         publish_model(context, version, version)
+
+
+@pytest.mark.parametrize("said", [{"status": "blocked", "retrain_status": "blocked"}, {"retrain_status": "rejected"}])
+def test_a_blocked_or_contradictory_verdict_blocks_with_its_reasons(context: TaskContext, said: dict[str, Any]) -> None:
+    version = judged_run(context, 1, **said, reasons=["the window is short"])
+    with pytest.raises(BlockedError, match=r"PUBLISH_VERDICT_INCOMPLETE.*the window is short"):
+        publish_model(context, version, version)
+    assert _status(context, version) == "unknown"
 
 
 def test_a_run_of_another_version_is_refused(context: TaskContext) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.config.retrain_policy import WalkForward
 from core.errors import BlockedError
-from core.models.windows import plan_windows
+from core.models.windows import plan_windows, weekdays_observed
 
 HOUR = 3600
 POLICY = WalkForward(first_training_days=360, step_months=1, adoption_window_months=12)
@@ -44,6 +44,17 @@ def test_data_left_out_is_not_counted_as_learned() -> None:
         plan_windows(whole[~hole], HOUR, POLICY).first_prediction - plan_windows(whole, HOUR, POLICY).first_prediction
     )
     assert moved == 30 * 24 * HOUR
+
+
+def test_weekdays_with_a_bar_are_counted_by_hand() -> None:
+    # Friday 1 to Monday 11 March 2019: seven weekdays; Tuesday has no bar, Sunday's late bars do not count as a day
+    bars = _hours("2019-03-01T00:00", "2019-03-11T23:00")
+    start, end = _at("2019-03-01T00:00"), _at("2019-03-12T00:00")
+    assert weekdays_observed(bars, start, end) == 7
+    tuesday = (bars >= _at("2019-03-05T00:00")) & (bars < _at("2019-03-06T00:00"))
+    assert weekdays_observed(bars[~tuesday], start, end) == 6
+    assert weekdays_observed(bars, start + 1, _at("2019-03-11T00:00")) == 6
+    assert weekdays_observed(bars[:0], start, end) == 0
 
 
 @given(hours=st.integers((360 + 366) * 24 + 2, 40_000), months=st.integers(1, 4), offset=st.integers(0, 20_000))

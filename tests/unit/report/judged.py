@@ -50,7 +50,7 @@ def write_run(
         RunIdentity(VERSION, VERSION, "2024-06-01T00:00:00Z", "1h", "da7a" * 16, "c0de" * 10, "c0f1" * 16, 7, None)
     )
     search, start, end = (int(each.timestamp()) for each in (SEARCH, ADOPTION, END))
-    write_record(run, ReplayRecord(search, start, end, 3, 40_000, "f" * 64, None, None, "no model is deployed"))
+    write_record(run, ReplayRecord(search, start, end, 261, 3, 40_000, "f" * 64, None, None, "no model is deployed"))
     candidates = _candidates(settings, n_starts)
     write_frame(run.candidates, candidates)
     write_frame(run.oos_predictions, _predictions(candidates))
