@@ -55,7 +55,8 @@ class _Tally:
         if one.shape != other.shape:
             self.found.append(told(np.zeros(0, dtype=np.int64)))
             return
-        differ = np.flatnonzero(~same_bits(one, other).reshape(len(one), -1).all(axis=1))
+        same = same_bits(one, other)
+        differ = np.flatnonzero(~(same if same.ndim == 1 else same.all(axis=1)))
         if differ.size:
             self.found.append(told(differ))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -10,6 +12,7 @@ import orjson
 import pytest
 
 from core.errors import InputError, QualityError
+from core.features.live import cut_bars
 from core.models.leakage.certificate import (
     TRAINING_CHECKS,
     Check,
@@ -39,6 +42,18 @@ def test_an_honest_training_passes_every_check_and_gives_the_same_bytes() -> Non
     one, two = (certify("V", SEED, each.values()).to_json() for each in (checks, train().checks()))
     assert one == two
     jsonschema.validate(orjson.loads(one), orjson.loads(SCHEMA.read_bytes()))
+
+
+def test_pairs_that_begin_late_end_early_or_stand_still_are_compared_as_far_as_they_go() -> None:
+    still = market(3)
+    flat: dict[str, Any] = {name: np.full(len(still), 1.25) for name in vars(still) if name.endswith(("_a", "_b"))}
+    others = {
+        "late": replace(cut_bars(market(4), 3_300, 3_600), pair_id="late"),
+        "early": replace(cut_bars(market(5), 0, 1_500), pair_id="early"),
+        "still": replace(still, pair_id="still", **flat),
+    }
+    checks = train(others=others).checks()
+    assert {name: check.found for name, check in checks.items() if not check.passed} == {}
 
 
 def test_what_is_written_is_read_and_anything_else_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,12 +57,14 @@ def market(seed: int, n: int = 3_600) -> PairBars:
     )
 
 
-def train(fold_validation: CrossValidation | None = None) -> Trained:
-    """Train on three pairs; `fold_validation` is what purges, where it is another than what the certificate asks for.
+def train(fold_validation: CrossValidation | None = None, others: Mapping[str, PairBars] | None = None) -> Trained:
+    """Train on three pairs, and `others` where given.
+
+    `fold_validation` is what purges, where it is another than what the certificate asks for.
 
     Everything is looked up where the product looks it up, so that a test may plant a fault there.
     """
-    bars = {f"P{seed}": market(seed) for seed in range(3)}
+    bars = {**{f"P{seed}": market(seed) for seed in range(3)}, **(others or {})}
     tables = {pair_id: batch.build_features(pair, CORE.feature_windows) for pair_id, pair in bars.items()}
     pool = pool_pairs(bars, tables, CORE, fold_validation or RETRAIN.cross_validation)
     policy = RETRAIN.walk_forward.model_copy(update={"first_training_days": 60, "adoption_window_months": 1})
