@@ -9,7 +9,6 @@ import pytest
 
 from core.backtest.engine import Window
 from core.models.leakage.certificate import THETA_CHECKS
-from core.thresholds import objective
 from core.thresholds.leakage import check_theta
 from core.thresholds.objective import SearchData, evaluate
 from core.thresholds.search import SearchOutcome, Trial
@@ -66,16 +65,13 @@ def test_trials_of_another_window_than_the_one_recorded(whole: SearchData) -> No
     assert _failed(_before_adoption(whole), _search(whole), _adoption_start(whole)) == {"theta_future_noise"}
 
 
-def test_risk_events_known_only_in_the_adoption_window(whole: SearchData, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = objective._false_positives
-
-    def peeking(data: SearchData, *rest: object) -> object:
-        early = np.minimum(data.candidates.horizon, data.window.end)
-        return honest(replace(data, candidates=replace(data.candidates, horizon=early)), *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(objective, "_false_positives", peeking)
+def test_risk_events_known_only_in_the_adoption_window(whole: SearchData) -> None:
     data = _before_adoption(whole)
-    # every start stays undecided to the adoption window's fifth day
-    late = np.maximum(data.candidates.horizon, _adoption_start(whole) + 5 * DAY)
-    held = replace(data, candidates=replace(data.candidates, horizon=late, risk_score=np.full(late.shape, 0.44)))
-    assert "theta_future_noise" in _failed(held, _search(held), _adoption_start(whole))
+    found = data.candidates
+    # every start stays undecided to the adoption window's fifth day, and AI2 blocks none of them at the higher θ2
+    late = np.maximum(found.horizon, _adoption_start(whole) + 5 * DAY)
+    data = replace(data, candidates=replace(found, horizon=late, risk_score=np.full(late.shape, 0.42)))
+    assert _failed(data, _search(data), _adoption_start(whole)) == set()
+    early = np.minimum(late, data.window.end)
+    peeking = replace(data, candidates=replace(data.candidates, horizon=early))
+    assert _failed(data, _search(peeking), _adoption_start(whole)) == {"theta_future_noise"}
