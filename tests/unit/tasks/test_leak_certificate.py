@@ -86,12 +86,6 @@ def test_a_search_on_the_adoption_window_chooses_no_theta(
     data = search_data(days=200, pair_ids=(pairs[0], pairs[1]))
     run = context.run(SEARCHED)
     write_run(run, data, None)
-    theta_run(context, SEARCHED, SEARCHED)
-    certificate = read_certificate(run.theta_certificate.read_bytes(), "here")
-    assert certificate.passed
-    assert tuple(check.name for check in certificate.checks) == THETA_CHECKS
-    for path in (run.verdict, run.theta / "theta.json"):
-        path.unlink()
 
     def reaching(**fields: Any) -> SearchData:
         return SearchData(**{**fields, "window": Window(data.window.start, data.window.end)})
@@ -99,5 +93,8 @@ def test_a_search_on_the_adoption_window_chooses_no_theta(
     monkeypatch.setattr(tasks.theta, "SearchData", reaching)
     with pytest.raises(QualityError, match=r"theta_window: \d+ of \d+ entries exit at or after"):
         theta_run(context, SEARCHED, SEARCHED)
+    certificate = read_certificate(run.theta_certificate.read_bytes(), "here")
+    assert not certificate.passed
+    assert tuple(check.name for check in certificate.checks) == THETA_CHECKS
     assert not run.verdict.exists()
     assert not (run.theta / "theta.json").exists()
