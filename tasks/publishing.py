@@ -12,10 +12,12 @@ import yaml
 
 from core.config.settings import Settings
 from core.errors import BlockedError, InputError
+from core.models.leakage.certificate import FILE_NAME, Certificate
 from core.stores.bundle_store import CONTENT, PARAMS
 from core.stores.files import json_bytes, read_json
 from core.stores.registry import ModelFacts
 from core.stores.run_folder import RunFolder, RunIdentity
+from tasks.leakage import joined_certificate
 
 PUBLISHER: Final = "core_publish_flow"
 VERDICT_NUMBERS: Final = (
@@ -44,6 +46,7 @@ class JudgedRun:
     identity: RunIdentity
     verdict: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    certificate: Certificate
 
     @property
     def approved(self) -> bool:
@@ -66,6 +69,7 @@ def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
     Raises:
         InputError: the run or its verdict is missing, or belongs to another version.
         BlockedError: a number the verdict or the metrics need is missing.
+        QualityError: a check of the leak certificate failed or was not made.
     """
     identity, verdict, metrics = run.read_identity(), read_json(run.verdict), read_json(run.metrics)
     for path, found in ((run.identity, identity.model_version), (run.verdict, verdict.get("model_version"))):
@@ -94,7 +98,7 @@ def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
             where=str(run.path),
             remedy="run the tasks that write them again; a model without them is not judged",
         )
-    return JudgedRun(identity, verdict, metrics)
+    return JudgedRun(identity, verdict, metrics, joined_certificate(run, model_version))
 
 
 def registry_facts(judged: JudgedRun) -> ModelFacts:
@@ -120,13 +124,14 @@ def registry_facts(judged: JudgedRun) -> ModelFacts:
 
 
 def bundle_content(run: RunFolder, judged: JudgedRun, settings: Settings) -> dict[str, Path | bytes]:
-    """The bundle's files: those of the run, and params.yaml."""
+    """The bundle's files: those of the run, params.yaml, and the leak certificate of training and θ search."""
     sources: dict[str, Path | bytes] = {
         "dataset_index.parquet": run.dataset_index,
         "dataset_index_filtered.json": run.dataset_index_filtered,
         "metrics.json": metrics_json(judged),
         "oos_predictions.parquet": run.oos_predictions,
         PARAMS: params_yaml(judged, settings),
+        FILE_NAME: judged.certificate.to_json(),
     }
     return {name: sources.get(name, run.model / name) for name in CONTENT}
 

@@ -21,6 +21,7 @@ from tasks.book import Book
 from tasks.context import TaskContext, TaskResult
 from tasks.earlier_verdicts import earlier_verdicts
 from tasks.evidence import gather_evidence, require_observed, stating_blocked
+from tasks.leakage import certify_theta
 from tasks.replay_record import (
     provenance_of,
     read_candidates,
@@ -51,11 +52,13 @@ def theta(
 def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResult:
     """The task's body.
 
-    Writes runs_root/{run_id}/theta/: trials.parquet, theta.json, bt_*.parquet and, last, verdict.json.
+    Writes runs_root/{run_id}/theta/: leak_certificate.json, trials.parquet, theta.json, bt_*.parquet
+    and, last, verdict.json.
 
     Raises:
         InputError: the run is unknown or its backtest has not finished.
         BlockedError: something the verdict needs is missing; verdict.json then says `blocked` and why.
+        QualityError: the search saw something of the adoption window; no θ is chosen.
     """
     settings, run = context.settings, context.run(run_id)
     identity, record = require_version(run, model_version), read_record(run)
@@ -68,6 +71,7 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
         days_per_year=settings.backtest_policy.daily_mark.days_per_year,
     )
     found = find_theta(context, data, identity)
+    certify_theta(run, identity, settings, data, found.outcome, record.adoption_start)
     chosen = found.chosen
     write_frame(run.theta / "trials.parquet", trials_frame(found.outcome))
     write_json(run.theta / "theta.json", theta_content(identity, data, found))

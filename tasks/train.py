@@ -15,6 +15,7 @@ from core.features.table import FeatureTable
 from core.market.pairs import PairBars
 from core.models.artifact import dump
 from core.models.checks import check_pool
+from core.models.leakage.future_noise import Learned
 from core.models.learning import plan_learning
 from core.models.pooling import pool_pairs
 from core.models.report import training_metrics
@@ -31,6 +32,7 @@ from core.stores.market_data import load_pairs
 from core.stores.run_folder import RunFolder
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
+from tasks.leakage import certify_training
 from tasks.replay_record import require_version, write_frame
 
 app = typer.Typer()
@@ -57,7 +59,7 @@ def train_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
     Raises:
         InputError: the run is unknown or makes another version.
         BlockedError: too little history, too few starts, a degenerate label or a metric without a value.
-        QualityError: the predictions gate failed; no model is written.
+        QualityError: the leak certificate or the predictions gate failed; no model is written.
         TransientError: a training process died, or the disk is full.
     """
     settings, run = context.settings, context.run(run_id)
@@ -83,6 +85,8 @@ def train_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
         theta2=core.theta2_initial,
         base_rates=rates,
     )
+    learned = Learned(bars, tables, core, retrain.cross_validation, pool, learning, walked.steps)
+    certify_training(run, identity, settings, learned, walked.final.record)
     predictions = predictions_frame(pool, walked.steps, settings)
     gate = run_gate("predictions", predictions_suite(core.position_scale), predictions, run.gate("predictions"))
     write_frame(run.oos_predictions, predictions)

@@ -163,6 +163,9 @@ def _retrain(retrain: RetrainPolicy) -> Iterator[Fault]:
     if searched < 3:
         expected = "history_months that leave at least 3 months for the θ search after first_training_days and adoption"
         yield Fault(file, "history_months", expected)
+    certificate = retrain.leak_certificate
+    if certificate.refits > certificate.moments:
+        yield Fault(file, "leak_certificate.refits", f"at most leak_certificate.moments ({certificate.moments})")
     low, high = retrain.base_rate_limits
     if not 0 <= low < high <= 1:
         yield Fault(file, "base_rate_limits", "0 ≤ low < high ≤ 1")

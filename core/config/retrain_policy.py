@@ -45,6 +45,20 @@ class Models(ConfigModel):
     ai3: CatBoostParameters
 
 
+class LeakCertificate(ConfigModel):
+    """How much of a training is done again to show that it saw no future (docs/leakage.md).
+
+    `moments` are times at which all pairs are cut, `refits` how many of them have a walk-forward step fitted again,
+    `window_ends` how often every pair is cut at the end of a label window; `noise_scales` are the spreads, in standard
+    deviations of the last prices, the noise after a cut takes in turn.
+    """
+
+    moments: PositiveInt
+    refits: PositiveInt
+    window_ends: PositiveInt
+    noise_scales: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)]
+
+
 class Retries(ConfigModel):
     """Airflow retries of a transient failure (SPEC ORC-1)."""
 
@@ -59,6 +73,7 @@ class RetrainPolicy(ConfigModel):
     cross_validation: CrossValidation
     walk_forward: WalkForward
     models: Models
+    leak_certificate: LeakCertificate
     min_starts: PositiveInt
     base_rate_limits: tuple[float, float]
     seed: NonNegativeInt

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +13,9 @@ from core.market.pairs import Floats, Ints
 from core.models.artifact import Classifier, Quantile
 from core.models.boosting import Trees, fit_trees
 from core.models.calibration import fit_isotonic
+from core.models.fit_record import FitRecord, FoldRecord
 from core.models.folds import Fold, split_folds
-from core.models.learning import Learning, Target, TargetName
+from core.models.learning import Learning, Target
 from core.models.samples import Samples
 
 
@@ -31,10 +31,10 @@ class FittedModels:
 
 @dataclass(frozen=True)
 class Fit:
-    """Fitted models and, by target, the raw scores float64 (n,) of training rows by models that had not seen them."""
+    """Fitted models and what they were fitted on."""
 
     models: FittedModels
-    unseen_scores: Mapping[TargetName, Floats]
+    record: FitRecord
 
 
 def fit_models(samples: Samples, timeline: Ints, learning: Learning, validate: tuple[Target, ...]) -> Fit:
@@ -54,7 +54,8 @@ def fit_models(samples: Samples, timeline: Ints, learning: Learning, validate: t
     """
     folds = split_folds(samples, timeline, learning.validation)
     aligned = align_to_reversion(samples.rows, learning.columns, samples.z)
-    unseen = {target.name: _score_folds(samples, aligned, folds, target, learning) for target in validate}
+    scaled_by = tuple(fit_scalers(aligned[fold.train], learning.columns, learning.scaling) for fold in folds)
+    unseen = {target.name: _score_folds(samples, aligned, folds, scaled_by, target, learning) for target in validate}
     scalers = fit_scalers(aligned, learning.columns, learning.scaling)
     rows = scalers.transform(aligned)
 
@@ -67,16 +68,30 @@ def fit_models(samples: Samples, timeline: Ints, learning: Learning, validate: t
     models = FittedModels(
         ai1=calibrated(learning.ai1), ai2=calibrated(learning.ai2), ai3=Quantile(refit(learning.ai3)), scalers=scalers
     )
-    return Fit(models=models, unseen_scores=unseen)
+    record = FitRecord(
+        train=samples.number,
+        scalers=scalers,
+        folds=tuple(
+            FoldRecord(samples.number[fold.train], samples.number[fold.test], scaled)
+            for fold, scaled in zip(folds, scaled_by, strict=True)
+        ),
+        unseen_scores=unseen,
+        calibrations={"ai1": models.ai1.isotonic, "ai2": models.ai2.isotonic},
+    )
+    return Fit(models, record)
 
 
 def _score_folds(
-    samples: Samples, aligned: Floats, folds: tuple[Fold, ...], target: Target, learning: Learning
+    samples: Samples,
+    aligned: Floats,
+    folds: tuple[Fold, ...],
+    scaled_by: tuple[Scalers, ...],
+    target: Target,
+    learning: Learning,
 ) -> Floats:
     scores = np.empty(len(samples))
     labels = target.values(samples)
-    for fold in folds:
-        scalers = fit_scalers(aligned[fold.train], learning.columns, learning.scaling)
+    for fold, scalers in zip(folds, scaled_by, strict=True):
         trees = Trees(_fit(scalers.transform(aligned[fold.train]), labels[fold.train], target, learning.seed))
         scores[fold.test] = trees.score(scalers.transform(aligned[fold.test]))
     return scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 
@@ -38,12 +38,13 @@ def pool_pairs(
     pooled = Samples(
         **{field.name: np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Samples)}
     )
+    ordered = pooled.take(np.lexsort((pooled.pair, pooled.ts)))
     return Pool(
         pair_ids=pair_ids,
         columns=tuple(core.model_inputs),
         timeline=usable_opens(tables[pair_id] for pair_id in pair_ids),
         timeframe_seconds=timeframes.pop(),
-        samples=pooled.take(np.lexsort((pooled.pair, pooled.ts))),
+        samples=replace(ordered, number=np.arange(len(ordered))),
     )
 
 
@@ -55,6 +56,7 @@ def _label_pair(
     paths = scan_paths(bars, table, starts, label, core.decision)
     inputs = [FEATURE_COLUMNS.index(name) for name in core.model_inputs]
     return Samples(
+        number=np.arange(starts.size),
         pair=np.full(starts.shape, number, dtype=np.int64),
         bar=starts,
         ts=bars.ts[starts],

@@ -53,7 +53,7 @@ def training_metrics(
     whole = samples.labelled[at]
     seen = samples.take(at[whole])
     known = samples.take(samples.labelled)
-    unseen = walked.final.unseen_scores
+    unseen = walked.final.record.unseen_scores
     importance = Predictor(walked.final.models, learning.columns).importance()
 
     def out_of_sample(target: Target, probability: Floats, threshold: float) -> dict[str, float]:

@@ -15,6 +15,7 @@ class Samples:
     """One row a start, sorted by (ts, pair). Times are epoch seconds UTC.
 
     Attributes:
+        number: int64, the row's place in the pool; it stays with the row through every `take`.
         pair: int64, index into the sorted pair ids of the pool.
         bar: int64, the decision bar t in its pair's bars.
         ts: int64, open of bar t.
@@ -27,6 +28,7 @@ class Samples:
         embargoed_start: close of bar t − embargo_bars.
     """
 
+    number: Ints
     pair: Ints
     bar: Ints
     ts: Ints

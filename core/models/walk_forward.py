@@ -15,6 +15,7 @@ import numpy as np
 
 from core.errors import BlockedError, TransientError
 from core.market.pairs import Ints
+from core.models.fit_record import FitRecord
 from core.models.fitting import Fit, fit_models
 from core.models.learning import Learning
 from core.models.predictor import Predictions, Predictor
@@ -32,13 +33,18 @@ class StepResult:
         step: which one.
         at: int64 (m,), rows of `Pool.samples` predicted: all starts of the step, cut-off labels too.
         predictions: of those rows.
-        trained_on: number of labelled samples known before the step.
+        record: what was fitted on, before the step.
     """
 
     step: Step
     at: Ints
     predictions: Predictions
-    trained_on: int
+    record: FitRecord
+
+    @property
+    def trained_on(self) -> int:
+        """Number of labelled samples known before the step."""
+        return int(self.record.train.size)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def predict_step(pool: Pool, learning: Learning, step: Step) -> StepResult:
     train = samples.take(samples.known_before(step.start))
     fit = fit_models(train, pool.timeline, learning, (learning.ai1, learning.ai2))
     predictor = Predictor(fit.models, learning.columns)
-    return StepResult(step, at, predictor.predict(samples.rows[at], samples.z[at]), len(train))
+    return StepResult(step, at, predictor.predict(samples.rows[at], samples.z[at]), fit.record)
 
 
 def fit_all(pool: Pool, learning: Learning) -> Fit:

@@ -24,6 +24,7 @@ CONTENT: Final = (
     "dataset_index.parquet",
     "dataset_index_filtered.json",
     "feature_schema.json",
+    "leak_certificate.json",
     "metrics.json",
     "model_ai1.pkl",
     "model_ai2.pkl",

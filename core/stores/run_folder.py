@@ -6,6 +6,7 @@ import datetime
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from core.models.leakage.certificate import FILE_NAME
 from core.stores.files import read_json, sha256_json, write_json
 
 
@@ -73,6 +74,10 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def training_certificate(self) -> Path:
+        return self.model / FILE_NAME
+
+    @property
     def oos_predictions(self) -> Path:
         return self.path / "train" / "oos_predictions.parquet"
 
@@ -91,6 +96,10 @@ class RunFolder:
     @property
     def theta(self) -> Path:
         return self.path / "theta"
+
+    @property
+    def theta_certificate(self) -> Path:
+        return self.theta / FILE_NAME
 
     @property
     def verdict(self) -> Path:

@@ -62,7 +62,7 @@ def test_publish_registry_and_verify_tell_the_same_story(
     assert shown["notes"].startswith("approved:")
     assert shown["metrics_json"]["verdict"]["sharpe"] == 1.6
 
-    assert command.outputs("verify", "--model-version", version)["files"] == 9
+    assert command.outputs("verify", "--model-version", version)["files"] == 10
     copy = Path(command.outputs("verify", "--model-version", version, "--shared")["bundle"])
     (copy / "model_ai1.pkl").write_bytes(b"x")
     assert command.run("verify", "--model-version", version).exit_code == 0

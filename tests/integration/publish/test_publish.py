@@ -20,6 +20,7 @@ import yaml
 import tasks.publish
 from core.config.environment_variables import EnvironmentVariables
 from core.errors import BlockedError, CoreError, InputError, TransientError
+from core.models.leakage.certificate import FILE_NAME, THETA_CHECKS, TRAINING_CHECKS, certify, read_certificate
 from core.stores import bundle_store, shared_storage
 from core.stores.audit import Audit
 from core.stores.bundle_store import open_bundle
@@ -87,6 +88,52 @@ def test_an_approved_model_is_deployed(context: TaskContext, client: Any) -> Non
     assert metrics["oos"] == {"ai1": {"auc": 0.61}}
     assert metrics["retrain_status"] == entry.facts.metrics_json["verdict"]["retrain_status"] == "adopted"
     assert metrics["verdict"] == read_json(context.run(version).verdict)
+
+
+def test_the_bundle_holds_the_certificate_of_training_and_search(context: TaskContext) -> None:
+    version = judged_run(context, 1)
+    publish_model(context, version, version)
+    content = open_bundle(context.roots.models / version, _public_key(context)).read(FILE_NAME)
+    certificate = read_certificate(content, FILE_NAME)
+    assert certificate.passed
+    assert [check.name for check in certificate.checks] == [*TRAINING_CHECKS, *THETA_CHECKS]
+
+
+@pytest.mark.parametrize("search", [False, True])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("absent", "LEAK_CERTIFICATE_MISSING"),
+        ("truncated", "LEAK_CERTIFICATE_UNREADABLE"),
+        ("other version", "LEAK_CERTIFICATE_MISMATCH"),
+        ("failed", "row 7 differs"),
+        ("check left out", "was not made"),
+    ],
+)
+def test_without_a_certificate_that_holds_nothing_is_published(
+    context: TaskContext, change: str, expected: str, search: bool
+) -> None:
+    version = judged_run(context, 1)
+    run = context.run(version)
+    path = run.theta_certificate if search else run.training_certificate
+    made = read_certificate(path.read_bytes(), str(path))
+    first, *others = made.checks
+    failed = first.model_copy(update={"passed": False, "found": "row 7 differs"})
+    contents = {
+        "truncated": path.read_bytes()[:40],
+        "other version": certify(version_of(2), 7, made.checks).to_json(),
+        "failed": certify(version, 7, [failed, *others]).to_json(),
+        "check left out": certify(version, 7, others).to_json(),
+    }
+    if change == "absent":
+        path.unlink()
+    else:
+        path.write_bytes(contents[change])
+    with pytest.raises(CoreError, match=expected) as raised:
+        publish_model(context, version, version)
+    assert raised.value.exit_code == (10 if change in {"failed", "check left out"} else 20)
+    assert _status(context, version) == "unknown"
+    assert _names(context.roots.models) == set()
 
 
 def test_publishing_twice_is_publishing_once(context: TaskContext, client: Any) -> None:

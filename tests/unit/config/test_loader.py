@@ -98,6 +98,7 @@ def test_the_report_names_where_and_what_to_do(tmp_path: Path) -> None:
         ("retrain_policy.yaml", "history_months", 480, "at most history_lookback_months"),
         ("retrain_policy.yaml", "history_months", 20, "at least 3 months for the θ search"),
         ("retrain_policy.yaml", "versions_kept", 3, "greater than or equal to 5"),
+        ("retrain_policy.yaml", "leak_certificate.refits", 9, "at most leak_certificate.moments (3)"),
         ("retrain_policy.yaml", "retrain_cron", "monthly", "five cron fields"),
         ("data_retention.yaml", "canonical_months", 2, "at least history_lookback_months"),
         ("pipeline_policy.yaml", "timeframe_default", "1d", "one of timeframe_allowed"),
