@@ -105,7 +105,8 @@ def upgrade_trials(postgres_url: str) -> None:
         session.execute(sa.select(sa.func.pg_advisory_lock(_TABLES_LOCK)))
         session.execute(sa.text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         storage = _storage(engine.url, create=True)
-        storage.upgrade()
+        if storage.get_current_version() != storage.get_head_version():
+            storage.upgrade()
         storage.engine.dispose()
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,6 +124,7 @@ def test_the_surface_holds_what_each_theta_is_worth() -> None:
     assert surfaces[0].equals(surfaces[1])
     assert len(surfaces[0]) == 16
     assert surfaces[0][["theta1", "theta2"]].agg(["min", "max"]).to_numpy().tolist() == [[0.60, 0.20], [0.85, 0.45]]
+    row: Any
     for row in surfaces[0].itertuples(index=False):
         evaluation = evaluate(DATA, OBJECTIVE, row.theta1, row.theta2)
         assert [getattr(evaluation, name) for name in surfaces[0].columns] == list(row)
