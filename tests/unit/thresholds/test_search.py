@@ -152,6 +152,17 @@ def test_a_search_is_told_apart_by_all_its_trials_follow_from() -> None:
     assert len({identity(), *others}) == 4
 
 
+def test_a_window_without_a_start_has_finite_numbers_and_no_theta() -> None:
+    found = DATA.candidates
+    empty = replace(DATA, candidates=replace(found, decided=np.full(len(found), DATA.window.start - 1)))
+    outcome = search(empty, OBJECTIVE, RANGES, SEARCH, previous=(0.7, 0.3), seed=5, on_trial=lambda done, most: None)
+    assert count_starts(empty) == 0
+    assert outcome.best is None
+    assert np.isfinite(trials_frame(outcome).select_dtypes("number")).all(axis=None)
+    assert trials_frame(outcome)["value"].eq(-0.05).all()
+    assert theta_surface(empty, OBJECTIVE, RANGES, points=2, workers=1)["value"].eq(-0.05).all()
+
+
 def test_the_search_tries_the_previous_theta_the_grid_and_then_proposals() -> None:
     ticks = count(1)
     outcome = search(
