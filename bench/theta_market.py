@@ -57,8 +57,8 @@ def theta_market(bars: int, settings: Settings) -> ThetaMarket:
             scale=random.uniform(0.1, 1.0, size),
             risk_event=random.integers(0, 2, size).astype(np.float64),
         )
-        legs = (_leg(settings, each, name, leg) for name, leg in zip(LEGS, "ab", strict=True))
-        market = PairMarket(each, table, *legs)
+        leg_a, leg_b = (_leg(settings, each, name, leg) for name, leg in zip(LEGS, "ab", strict=True))
+        market = PairMarket(each, table, leg_a, leg_b)
         parts.append(
             build_candidates(
                 market,
