@@ -49,7 +49,7 @@ format: install ## write the code as the linter wants it
 	$(VENV)/ruff check --fix
 	$(VENV)/ruff format
 
-bench: python ## measure speed beside pandas and polars
+bench: python ## measure speed beside well-known peers
 	@$(PYTHON) laptop/bootstrap.py bench
 	$(VENV)/python -m bench
 

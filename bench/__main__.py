@@ -8,7 +8,7 @@ import json
 
 from bench.measurement import Measurement
 
-BENCHES = ("features", "feature_memory", "decision", "retrain")
+BENCHES = ("features", "feature_memory", "theta", "decision", "retrain")
 """Modules of this package, each with `measure(size) -> list[Measurement]`."""
 
 

@@ -19,6 +19,7 @@ from core.errors import CoreError
 from core.stores.database import upgrade
 from core.stores.roots import StorageRoots
 from core.stores.run_folder import RunFolder
+from core.stores.theta_trials import upgrade_trials
 from gatecheck.chain import Chain
 from gatecheck.config_tree import ENVIRONMENT, write_tree
 from gatecheck.plan import SHIPPED, Market, Plan, read_plan
@@ -63,6 +64,7 @@ def _try(plan: Plan, spread: float, number: int, histories: int, state: StateFol
     server.drop_database(market.name)
     url = server.create_database(market.name)
     upgrade(url)
+    upgrade_trials(url)
     ended = Chain(config_root, folder / "archive", url, market.name, lambda stage: None).run()
     if ended.verdict is None:
         typer.echo(f"{market.name}: {ended.outcome}: {ended.reasons[0]}")

@@ -17,6 +17,7 @@ import psutil
 from core.config.loader import load_settings
 from core.errors import TransientError
 from core.stores.database import upgrade
+from core.stores.theta_trials import upgrade_trials
 from gatecheck.config_tree import ENVIRONMENT, write_tree
 from gatecheck.plan import Market, Plan
 from gatecheck.results import Result, ResultStore, result_key
@@ -59,7 +60,9 @@ class GateCheck:
         )
         if open_jobs:
             with EmbeddedPostgres(self.state.postgres, durable=False) as server:
-                upgrade(server.create_database(_TEMPLATE))
+                template = server.create_database(_TEMPLATE)
+                upgrade(template)
+                upgrade_trials(template)
                 for result in self._work(open_jobs, server, store):
                     results[result.name] = result
         return [results[market.name] for market in self.markets]

@@ -1,4 +1,4 @@
-"""database: create or upgrade the PostgreSQL schemas `core` and `audit`."""
+"""database: create or upgrade the PostgreSQL schemas `core`, `audit` and `theta`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from core.stores.database import upgrade
+from core.stores.theta_trials import upgrade_trials
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
 
@@ -32,4 +33,6 @@ def database(
 
 def upgrade_database(context: TaskContext, action: DatabaseAction) -> TaskResult:
     """The task's body. Raises TransientError where PostgreSQL does not answer."""
-    return TaskResult(outputs={"action": action.value, "revision": upgrade(context.variables.postgres_url)})
+    revision = upgrade(context.variables.postgres_url)
+    upgrade_trials(context.variables.postgres_url)
+    return TaskResult(outputs={"action": action.value, "revision": revision})

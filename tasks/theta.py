@@ -16,6 +16,7 @@ from core.stores.files import write_json
 from core.stores.run_folder import RunFolder
 from core.thresholds.objective import SearchData
 from core.thresholds.search import trials_frame
+from core.thresholds.surface import theta_surface
 from tasks.app import run_task
 from tasks.book import Book
 from tasks.context import TaskContext, TaskResult
@@ -52,13 +53,14 @@ def theta(
 def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResult:
     """The task's body.
 
-    Writes runs_root/{run_id}/theta/: leak_certificate.json, trials.parquet, theta.json, bt_*.parquet
-    and, last, verdict.json.
+    Writes runs_root/{run_id}/theta/: leak_certificate.json, trials.parquet, theta_surface.parquet, theta.json,
+    bt_*.parquet and, last, verdict.json.
 
     Raises:
         InputError: the run is unknown or its backtest has not finished.
         BlockedError: something the verdict needs is missing; verdict.json then says `blocked` and why.
         QualityError: the search saw something of the adoption window; no θ is chosen.
+        TransientError: PostgreSQL, which keeps the trials, does not answer.
     """
     settings, run = context.settings, context.run(run_id)
     identity, record = require_version(run, model_version), read_record(run)
@@ -74,6 +76,14 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
     certify_theta(run, identity, settings, data, found.outcome, record.adoption_start)
     chosen = found.chosen
     write_frame(run.theta / "trials.parquet", trials_frame(found.outcome))
+    surface = theta_surface(
+        data,
+        settings.core_policy.theta_objective,
+        settings.core_policy.theta_search_range,
+        points=settings.core_policy.theta_search.surface_points,
+        workers=settings.retrain_policy.workers,
+    )
+    write_frame(run.theta / "theta_surface.parquet", surface)
     write_json(run.theta / "theta.json", theta_content(identity, data, found))
 
     book = Book(settings, candidates, marks, chosen.theta1, chosen.theta2)

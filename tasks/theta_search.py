@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.stores.run_folder import RunIdentity
+from core.stores.theta_trials import open_trials
 from core.thresholds.gain import GainInterval, gain_interval
+from core.thresholds.identity import search_identity
 from core.thresholds.objective import SearchData, count_starts
 from core.thresholds.search import SearchOutcome, search
 from core.thresholds.stabiliser import ChosenTheta, choose_theta
@@ -24,18 +26,23 @@ class FoundTheta:
 
 
 def find_theta(context: TaskContext, data: SearchData, identity: RunIdentity) -> FoundTheta:
-    """Search θ on the window of `data` and decide which one to put in force."""
+    """Search θ on the window of `data` and decide which one to put in force.
+
+    The trials are kept in PostgreSQL as the study {model_version}-{what the search is made of}: a search that was
+    killed goes on where it was, one repeated reads what it found, and tasks of one run share it.
+    """
     core = context.settings.core_policy
     previous = previous_theta(context.settings, identity.previous)
-    outcome = search(
-        data,
-        core.theta_objective,
-        core.theta_search_range,
-        core.theta_search,
-        previous=previous,
-        seed=identity.seed,
-        on_trial=lambda done, most: context.progress.advance(done, most, "trials"),
-    )
+    of = (data, core.theta_objective, core.theta_search_range, core.theta_search)
+    study_name = f"{identity.model_version}-{search_identity(*of, identity.seed)[:16]}"
+    with open_trials(context.variables.postgres_url, study_name) as store:
+        outcome = search(
+            *of,
+            previous=previous,
+            seed=identity.seed,
+            on_trial=lambda done, most: context.progress.advance(done, most, "trials"),
+            store=store,
+        )
     best = outcome.best
     interval = None
     if best is not None:

@@ -13,6 +13,7 @@ import redis
 import structlog
 
 from core.stores.database import upgrade
+from core.stores.theta_trials import upgrade_trials
 from laptop.servers import EmbeddedPostgres, EmbeddedRedis
 
 _numbers = itertools.count()
@@ -60,7 +61,9 @@ def postgres_url(postgres_server: EmbeddedPostgres) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def _migrated_template(postgres_server: EmbeddedPostgres) -> str:
     name = "migrated"
-    upgrade(postgres_server.create_database(name))
+    url = postgres_server.create_database(name)
+    upgrade(url)
+    upgrade_trials(url)
     return name
 
 

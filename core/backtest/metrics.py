@@ -5,26 +5,43 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numba import njit
 
 from core.market.pairs import Floats
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def daily_returns(equity: Floats) -> Floats:
+    """Change from each equity to the next, shape (d + 1,) → (d,); 0 once the capital is gone."""
+    returns = np.zeros(equity.shape[0] - 1)
+    for day in range(returns.shape[0]):
+        if equity[day] > 0.0:
+            returns[day] = (equity[day + 1] - equity[day]) / equity[day]
+    return returns
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def sharpe(returns: Floats, days_per_year: int) -> float:
     """Mean over standard deviation (ddof 1) of daily returns, times √days_per_year.
 
     Fewer than two returns, or returns that do not vary, hold no evidence of skill: 0.0.
     """
-    return _daily_sharpe(returns) * math.sqrt(days_per_year)
+    return float(_daily_sharpe(returns) * math.sqrt(days_per_year))
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
 def max_drawdown(equity: Floats) -> float:
     """Largest fall from a previous peak, as a share of that peak, at most 1.0 (capital gone)."""
     if equity.shape[0] == 0:
         return 0.0
-    peak = np.maximum.accumulate(equity)
-    return float(min(1.0, np.max(1.0 - equity / peak)))
+    peak, largest = equity[0], 0.0
+    for value in equity:
+        peak = max(peak, value)
+        largest = max(largest, 1.0 - value / peak)
+    return float(min(1.0, largest))
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
 def annual_return(equity: Floats, years: float) -> float:
     """Geometric return a year from the first equity to the last; −1.0 when nothing is left, 0.0 over no time."""
     if equity.shape[0] == 0 or years <= 0.0:
@@ -34,6 +51,7 @@ def annual_return(equity: Floats, years: float) -> float:
     return float((equity[-1] / equity[0]) ** (1.0 / years) - 1.0)
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
 def trades_per_year(trades: int, years: float) -> float:
     """Closed trades over years; 0.0 over no time."""
     return trades / years if years > 0.0 else 0.0
@@ -74,12 +92,14 @@ def normal_cdf(x: float) -> float:
     return 0.5 * math.erfc(-x / math.sqrt(2.0))
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
 def _daily_sharpe(returns: Floats) -> float:
     if returns.shape[0] < 2 or not _varies(returns):
         return 0.0
-    return float(returns.mean() / returns.std(ddof=1))
+    return float(returns.mean() / (returns.std() * math.sqrt(returns.shape[0] / (returns.shape[0] - 1.0))))
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
 def _varies(returns: Floats) -> bool:
     """Whether the spread of the returns is more than the float dust of equal ones."""
-    return float(returns.std()) > 1e-12 * max(1e-3, float(np.abs(returns).max()))
+    return bool(returns.std() > 1e-12 * max(1e-3, np.abs(returns).max()))

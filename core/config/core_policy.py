@@ -168,6 +168,7 @@ class ThetaSearch(ConfigModel):
     bootstrap_resamples: PositiveInt
     bootstrap_block_days: PositiveInt
     candidates_kept: PositiveInt
+    surface_points: Annotated[int, Field(ge=2, description="values of θ1 and of θ2 the whole surface is drawn at")]
 
 
 class CorePolicy(ConfigModel):

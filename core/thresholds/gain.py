@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core.config.core_policy import ThetaObjective, ThetaSearch
 from core.market.pairs import Floats, Ints
-from core.thresholds.objective import Evaluation, objective_value, penalties
+from core.thresholds.objective import Evaluation, Weights, objective_value, penalties
 from core.thresholds.search import SearchOutcome
 
 
@@ -68,7 +68,9 @@ def gain_interval(
 
 
 def _stack(evaluations: list[Evaluation], name: str) -> NDArray[np.float64]:
-    return np.ascontiguousarray([getattr(evaluation, name) for evaluation in evaluations], dtype=np.float64)
+    """A daily series of every evaluation, shape (days, evaluations): the kernel takes all of a day at once."""
+    series = np.array([getattr(evaluation, name) for evaluation in evaluations], dtype=np.float64)
+    return np.ascontiguousarray(series.T)
 
 
 def _resampled_days(n_days: int, policy: ThetaSearch, seed: int) -> Ints:
@@ -80,7 +82,7 @@ def _resampled_days(n_days: int, policy: ThetaSearch, seed: int) -> Ints:
     return np.ascontiguousarray(days % n_days)
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _largest_errors(
     returns: NDArray[np.float64],
     closed: NDArray[np.float64],
@@ -89,26 +91,35 @@ def _largest_errors(
     gains: Floats,
     days: Ints,
     years: float,
-    weights: tuple[float, float, float, float, float],
+    weights: Weights,
 ) -> Floats:
-    """Per resample the largest of (resampled − observed gain) over rows 1 …; row 0 is the previous θ."""
+    """Per resample the largest of (resampled − observed gain) over the evaluations 1 …; 0 is the previous θ.
+
+    Series are (days, evaluations).
+    """
     errors = np.empty(days.shape[0])
+    rows = returns.shape[1]
+    equity, peak, drawdown = np.empty(rows), np.empty(rows), np.empty(rows)
+    n_closed, n_passed, n_blocked = np.empty(rows), np.empty(rows), np.empty(rows)
     for resample in range(days.shape[0]):
+        equity[:], peak[:], drawdown[:] = 1.0, 1.0, 0.0
+        n_closed[:], n_passed[:], n_blocked[:] = 0.0, 0.0, 0.0
+        for day in days[resample]:
+            for row in range(rows):
+                grown = equity[row] * max(0.0, 1.0 + returns[day, row])
+                highest = max(peak[row], grown)
+                equity[row], peak[row] = grown, highest
+                drawdown[row] = max(drawdown[row], 1.0 - grown / highest)
+                n_closed[row] += closed[day, row]
+                n_passed[row] += passed[day, row]
+                n_blocked[row] += blocked[day, row]
         base, largest = 0.0, -np.inf
-        for row in range(returns.shape[0]):
-            equity, peak, drawdown = 1.0, 1.0, 0.0
-            n_closed, n_passed, n_blocked = 0.0, 0.0, 0.0
-            for day in days[resample]:
-                equity *= max(0.0, 1.0 + returns[row, day])
-                peak = max(peak, equity)
-                drawdown = max(drawdown, 1.0 - equity / peak)
-                n_closed += closed[row, day]
-                n_passed += passed[row, day]
-                n_blocked += blocked[row, day]
-            share = n_blocked / n_passed if n_passed > 0.0 else 0.0
-            annual = equity ** (1.0 / years) - 1.0
+        for row in range(rows):
+            share = n_blocked[row] / n_passed[row] if n_passed[row] > 0.0 else 0.0
+            annual = equity[row] ** (1.0 / years) - 1.0
+            trades = n_closed[row] / years
             value = objective_value(
-                annual, drawdown, n_closed / years, share, weights[0], weights[1], weights[2], weights[3], weights[4]
+                annual, drawdown[row], trades, share, weights[0], weights[1], weights[2], weights[3], weights[4]
             )
             if row == 0:
                 base = value

@@ -3,27 +3,80 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from core.backtest.candidates import Candidates
 from core.backtest.daily_marks import DailyMarks
-from core.backtest.engine import BacktestResult, Portfolio, Window, run_backtest
-from core.backtest.metrics import annual_return, max_drawdown, sharpe, trades_per_year
+from core.backtest.engine import Entries, Ground, Portfolio, PreparedBacktest, Window, passing, prepare_backtest, walk
+from core.backtest.metrics import annual_return, daily_returns, max_drawdown, sharpe, trades_per_year
 from core.config.core_policy import ThetaObjective
 from core.market.pairs import Floats, Ints
 
 
+class Starts(NamedTuple):
+    """Starts of the window whose risk label is known by its end, the likeliest first, arrays (m,).
+
+    `doubt` is −return_prob, rising; `calm` tells that no risk event followed; `day` is the daily mark that ends the day
+    of the decision.
+    """
+
+    doubt: Floats
+    risk_score: Floats
+    calm: NDArray[np.bool_]
+    day: Ints
+
+
 @dataclass(frozen=True)
 class SearchData:
-    """Everything a θ is tried on."""
+    """Everything a θ is tried on. What does not depend on θ is worked out at the first trial and kept."""
 
     candidates: Candidates
     marks: DailyMarks
     portfolio: Portfolio
     window: Window
     days_per_year: int
+
+    @cached_property
+    def backtest(self) -> PreparedBacktest:
+        """The window ready for the walk."""
+        return prepare_backtest(self.candidates, self.marks, self.portfolio, self.window)
+
+    @cached_property
+    def starts(self) -> Starts:
+        """What false positives are counted on."""
+        found = self.candidates
+        known = np.flatnonzero(
+            (found.decided >= self.window.start) & (found.horizon <= self.window.end) & np.isfinite(found.risk_event)
+        )
+        row = known[np.argsort(-found.return_prob[known], kind="stable")]
+        calm, day = found.risk_event[row] == 0.0, self.day_of(found.decided[row])
+        return Starts(-found.return_prob[row], found.risk_score[row], calm, day)
+
+    @cached_property
+    def exit_day(self) -> Ints:
+        """The day each entry of `backtest` is closed on (m,)."""
+        return self.day_of(self.candidates.exit_ts[self.backtest.entries.row])
+
+    def day_of(self, moments: Ints) -> Ints:
+        """The daily mark of the window that ends the day of each moment; a day ends just before its mark."""
+        return np.searchsorted(self.backtest.ground.mark_ts, moments, side="right").astype(np.int64)
+
+
+class Numbers(NamedTuple):
+    """What a θ is judged by."""
+
+    value: float
+    annual_return: float
+    max_drawdown: float
+    trades_per_year: float
+    false_positive: float
+    sharpe: float
+    n_trades: int
 
 
 @dataclass(frozen=True)
@@ -50,7 +103,10 @@ class Evaluation:
     blocked_wrongly: Ints
 
 
-@njit(cache=True, error_model="numpy")
+Weights = tuple[float, float, float, float, float]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def objective_value(
     annual: float,
     drawdown: float,
@@ -77,34 +133,36 @@ def evaluate(data: SearchData, policy: ThetaObjective, theta1: float, theta2: fl
     FP is the share of the starts AI1 passes that AI2 blocks although no risk event followed; starts whose label is cut
     off or looks beyond the window are left out of it, and it is 0 where AI1 passes none.
     """
-    result = run_backtest(data.candidates, data.marks, data.portfolio, data.window, theta1=theta1, theta2=theta2)
-    passed, blocked = _false_positives(data, result, theta1, theta2)
-    n_passed = int(passed.sum())
-    false_positive = float(blocked.sum()) / n_passed if n_passed else 0.0
-    years = data.window.years
-    annual = annual_return(result.equity, years)
-    drawdown = max_drawdown(result.equity)
-    trades = trades_per_year(result.taken.size, years)
-    returns = result.daily_returns
+    entries, ground = data.backtest.entries, data.backtest.ground
+    numbers, returns, closed, passed, blocked = _trial(
+        entries,
+        ground,
+        data.starts,
+        data.exit_day,
+        theta1,
+        theta2,
+        data.window.years,
+        data.days_per_year,
+        penalties(policy),
+    )
     return Evaluation(
         theta1=theta1,
         theta2=theta2,
-        value=objective_value(annual, drawdown, trades, false_positive, *penalties(policy)),
-        annual_return=annual,
-        max_drawdown=drawdown,
-        trades_per_year=trades,
-        false_positive=false_positive,
-        sharpe=sharpe(returns, data.days_per_year),
-        n_trades=int(result.taken.size),
-        within_limits=drawdown <= policy.max_drawdown and trades >= policy.trades_per_year_min,
+        **numbers._asdict(),
+        within_limits=within_limits(policy, numbers.max_drawdown, numbers.trades_per_year),
         returns=returns,
-        closed=_by_day(result, data.candidates.exit_ts[result.taken]),
+        closed=closed,
         passed=passed,
         blocked_wrongly=blocked,
     )
 
 
-def penalties(policy: ThetaObjective) -> tuple[float, float, float, float, float]:
+def within_limits(policy: ThetaObjective, drawdown: float, trades: float) -> bool:
+    """Whether a θ meets the constraints (SPEC TH-2)."""
+    return drawdown <= policy.max_drawdown and trades >= policy.trades_per_year_min
+
+
+def penalties(policy: ThetaObjective) -> Weights:
     """Weights and limits in the order `objective_value` takes them."""
     return (
         policy.lambda_drawdown,
@@ -121,19 +179,59 @@ def count_starts(data: SearchData) -> int:
     return int(inside.sum())
 
 
-def _false_positives(data: SearchData, result: BacktestResult, theta1: float, theta2: float) -> tuple[Ints, Ints]:
-    found = data.candidates
-    known = (
-        (found.decided >= data.window.start)
-        & (found.horizon <= data.window.end)
-        & np.isfinite(found.risk_event)
-        & (found.return_prob > theta1)
+@njit(cache=True, nogil=True, error_model="numpy")
+def judge_walk(
+    entries: Entries, ground: Ground, chosen: Ints, false_positive: float, years: float, days: int, weights: Weights
+) -> tuple[Numbers, Ints, Floats]:
+    """Walk the chosen entries and value the result: its numbers, the places taken, the daily returns."""
+    taken, _, _, _, equity, _ = walk(entries, ground, chosen)
+    returns = daily_returns(equity)
+    annual, drawdown = annual_return(equity, years), max_drawdown(equity)
+    trades = trades_per_year(taken.shape[0], years)
+    value = objective_value(
+        annual, drawdown, trades, false_positive, weights[0], weights[1], weights[2], weights[3], weights[4]
     )
-    wrong = known & (found.risk_score >= theta2) & (found.risk_event == 0.0)
-    return _by_day(result, found.decided[known]), _by_day(result, found.decided[wrong])
+    numbers = Numbers(value, annual, drawdown, trades, false_positive, sharpe(returns, days), taken.shape[0])
+    return numbers, taken, returns
 
 
-def _by_day(result: BacktestResult, moments: Ints) -> Ints:
-    """How many moments fall on each day; a day ends just before its mark."""
-    day = np.searchsorted(result.mark_ts, moments, side="right")
-    return np.bincount(day, minlength=result.mark_ts.size)[: result.mark_ts.size].astype(np.int64)
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_passed(starts: Starts, theta1: float) -> int:
+    """How many starts AI1 passes: that many, from the first on."""
+    return int(np.searchsorted(starts.doubt, -theta1))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def false_positive_share(starts: Starts, n_passed: int, theta2: float) -> float:
+    """FP: the share of the first `n_passed` starts that AI2 blocks although no risk event followed; 0 of none."""
+    n_blocked = 0
+    for i in range(n_passed):
+        n_blocked += starts.calm[i] & (starts.risk_score[i] >= theta2)
+    return n_blocked / n_passed if n_passed > 0 else 0.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _trial(
+    entries: Entries,
+    ground: Ground,
+    starts: Starts,
+    exit_day: Ints,
+    theta1: float,
+    theta2: float,
+    years: float,
+    days: int,
+    weights: Weights,
+) -> tuple[Numbers, Floats, Ints, Ints, Ints]:
+    n_days = ground.mark_ts.shape[0]
+    closed, passed = np.zeros(n_days, dtype=np.int64), np.zeros(n_days, dtype=np.int64)
+    blocked = np.zeros(n_days, dtype=np.int64)
+    n_passed = count_passed(starts, theta1)
+    for i in range(n_passed):
+        passed[starts.day[i]] += 1
+        blocked[starts.day[i]] += starts.calm[i] & (starts.risk_score[i] >= theta2)
+    false_positive = false_positive_share(starts, n_passed, theta2)
+    chosen = passing(entries.return_prob, entries.risk_score, theta1, theta2)
+    numbers, taken, returns = judge_walk(entries, ground, chosen, false_positive, years, days, weights)
+    for place in taken:
+        closed[exit_day[place]] += 1
+    return numbers, returns, closed, passed, blocked

@@ -42,8 +42,8 @@ IDENTITY = RunIdentity(
 
 
 @pytest.fixture
-def context(tmp_path: Path) -> TaskContext:
-    made = make_context(tmp_path, "postgresql://localhost/none", "redis://localhost:1/0")
+def context(tmp_path: Path, registry_url: str) -> TaskContext:
+    made = make_context(tmp_path, registry_url, "redis://localhost:1/0")
     walk = RETRAIN.walk_forward.model_copy(update={"first_training_days": 60, "adoption_window_months": 1})
     changes = {"walk_forward": walk, "leak_certificate": POLICY, "min_starts": 50, "workers": 1}
     retrain = RETRAIN.model_copy(update=changes)

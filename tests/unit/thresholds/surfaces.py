@@ -30,6 +30,7 @@ SEARCH = ThetaSearch(
     bootstrap_resamples=400,
     bootstrap_block_days=5,
     candidates_kept=20,
+    surface_points=5,
 )
 RANGES = ThetaRange(theta1=(0.60, 0.85), theta2=(0.20, 0.45))
 

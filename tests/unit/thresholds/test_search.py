@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.backtest.candidates import Candidates, PairMarket, Predictions, build_candidates, pool_candidates
-from core.backtest.engine import Window
+from core.backtest.engine import Window, run_backtest
+from core.backtest.summary import summarise
+from core.thresholds.identity import search_identity
 from core.thresholds.objective import SearchData, count_starts, evaluate, objective_value, penalties
 from core.thresholds.search import search, trials_frame
+from core.thresholds.surface import theta_surface
 from tests.unit.backtest.market import DECISION, HOUR, LABEL, marks_of, pair_market, portfolio_of
 from tests.unit.thresholds.surfaces import OBJECTIVE, RANGES, SEARCH
 
@@ -113,6 +117,50 @@ def test_nothing_after_the_window_is_seen() -> None:
     assert np.array_equal(before.returns, after.returns)
     assert before.value == after.value
     assert count_starts(seen) < count_starts(DATA)
+
+
+def test_the_surface_holds_what_each_theta_is_worth() -> None:
+    surfaces = [theta_surface(DATA, OBJECTIVE, RANGES, points=4, workers=workers) for workers in (1, 2)]
+    assert surfaces[0].equals(surfaces[1])
+    assert len(surfaces[0]) == 16
+    assert surfaces[0][["theta1", "theta2"]].agg(["min", "max"]).to_numpy().tolist() == [[0.60, 0.20], [0.85, 0.45]]
+    row: Any
+    for row in surfaces[0].itertuples(index=False):
+        evaluation = evaluate(DATA, OBJECTIVE, row.theta1, row.theta2)
+        assert [getattr(evaluation, name) for name in surfaces[0].columns] == list(row)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_evaluation_is_the_backtest_in_numbers(seed: int) -> None:
+    # one implementation serves the search and the final backtest: equal to the last bit
+    theta1, theta2 = np.random.default_rng(seed).uniform((0.6, 0.2), (0.85, 0.45))
+    evaluation = evaluate(DATA, OBJECTIVE, theta1, theta2)
+    result = run_backtest(DATA.candidates, DATA.marks, DATA.portfolio, DATA.window, theta1=theta1, theta2=theta2)
+    summary = summarise(result, DATA.days_per_year)
+    assert np.array_equal(evaluation.returns, result.daily_returns)
+    for name in ("sharpe", "max_drawdown", "annual_return", "trades_per_year", "n_trades"):
+        assert getattr(evaluation, name) == getattr(summary, name)
+
+
+def test_a_search_is_told_apart_by_all_its_trials_follow_from() -> None:
+    def identity(data: SearchData = DATA, trials: int = SEARCH.trials, seed: int = 5) -> str:
+        return search_identity(data, OBJECTIVE, RANGES, SEARCH.model_copy(update={"trials": trials}), seed)
+
+    dearer = replace(DATA.candidates, cost_a=DATA.candidates.cost_a + 1.0)
+    others = [identity(replace(DATA, candidates=dearer)), identity(trials=51), identity(seed=6)]
+    assert identity() == identity(replace(DATA))
+    assert len({identity(), *others}) == 4
+
+
+def test_a_window_without_a_start_has_finite_numbers_and_no_theta() -> None:
+    found = DATA.candidates
+    empty = replace(DATA, candidates=replace(found, decided=np.full(len(found), DATA.window.start - 1)))
+    outcome = search(empty, OBJECTIVE, RANGES, SEARCH, previous=(0.7, 0.3), seed=5, on_trial=lambda done, most: None)
+    assert count_starts(empty) == 0
+    assert outcome.best is None
+    assert np.isfinite(trials_frame(outcome).select_dtypes("number")).all(axis=None)
+    assert trials_frame(outcome)["value"].eq(-0.05).all()
+    assert theta_surface(empty, OBJECTIVE, RANGES, points=2, workers=1)["value"].eq(-0.05).all()
 
 
 def test_the_search_tries_the_previous_theta_the_grid_and_then_proposals() -> None:

@@ -42,7 +42,17 @@ VARIABLES = {
 
 @pytest.fixture(scope="module")
 def settings() -> Settings:
-    return load_settings(CONFIGS, "dev")
+    settings = load_settings(CONFIGS, "dev")
+    core = settings.core_policy
+    short = {"grid_points": 4, "trials": 12, "early_stop_trials": 6, "surface_points": 7}
+    searched = core.theta_search.model_copy(update=short)
+    return settings.model_copy(update={"core_policy": core.model_copy(update={"theta_search": searched})})
+
+
+@pytest.fixture(autouse=True)
+def _trials(monkeypatch: pytest.MonkeyPatch, registry_url: str) -> None:
+    """The trials are kept in a real PostgreSQL."""
+    monkeypatch.setitem(VARIABLES, "POSTGRES_URL", registry_url)
 
 
 @pytest.fixture(scope="module")
@@ -66,8 +76,8 @@ def market_of_the_run(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> No
     monkeypatch.setattr("tasks.stress.load_market", lambda context, run: market)
 
 
-def context_of(folder: Path, settings: Settings, postgres_url: str = VARIABLES["POSTGRES_URL"]) -> TaskContext:
-    environ = {**VARIABLES, "ARCHIVE_PATH": str(folder), "POSTGRES_URL": postgres_url}
+def context_of(folder: Path, settings: Settings, postgres_url: str | None = None) -> TaskContext:
+    environ = {**VARIABLES, "ARCHIVE_PATH": str(folder)} | ({"POSTGRES_URL": postgres_url} if postgres_url else {})
     variables = read_variables(environ, settings.environment)
     log = configure_logs("WARNING", task="theta", trace_id="test")
     return TaskContext(
@@ -172,6 +182,7 @@ def test_the_verdict_holds_every_number_behind_it(
     assert (stressed["theta1"] == verdict["theta1"]).all()
     searched = orjson.loads((run.theta / "theta.json").read_bytes())
     assert len(pd.read_parquet(run.theta / "trials.parquet")) == searched["n_trials"]
+    assert len(pd.read_parquet(run.theta / "theta_surface.parquet")) == 7 * 7
     bands = verdict["money_curve"]
     assert sum(band["count"] for band in bands) == len(data.candidates)
     assert [band["predicted"] for band in bands] == sorted(band["predicted"] for band in bands)
@@ -180,14 +191,8 @@ def test_the_verdict_holds_every_number_behind_it(
 def test_the_same_run_gives_the_same_bytes(
     tmp_path: Path, settings: Settings, data: SearchData, registry_url: str
 ) -> None:
-    files = (
-        "verdict.json",
-        "theta.json",
-        "trials.parquet",
-        "bt_summary.parquet",
-        "bt_trades.parquet",
-        "bt_stress_results.parquet",
-    )
+    tables = ("trials", "theta_surface", "bt_summary", "bt_trades", "bt_stress_results")
+    files = ("verdict.json", "theta.json", *(f"{name}.parquet" for name in tables))
     contents = []
     for name in ("one", "two"):
         run = context_of(tmp_path / name, settings).run(VERSION)
