@@ -8,6 +8,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from core.config.run_configuration import run_configuration
 from core.config.settings import Settings
 from core.errors import BlockedError, InputError
 from core.market.alignment import align_pair
@@ -16,19 +17,17 @@ from core.quality.admission import ADMITTED, Exclusion, Window, admit, history_w
 from core.quality.suites import canonical_suite, index_suite
 from core.stores.catalog_index import build_index, data_hash, write_filtered, write_index
 from core.stores.code_version import code_hash
-from core.stores.files import sha256_json
+from core.stores.files import canonical_json, sha256_json, write_bytes
 from core.stores.gate_reports import run_gate
 from core.stores.lake import Lake
 from core.stores.market_data import load_symbol
 from core.stores.run_folder import PreviousModel, RunFolder, RunIdentity, model_version
+from core.stores.snapshots import keep_partitions
 from tasks.app import run_task
 from tasks.as_of import parse_as_of
 from tasks.context import REPOSITORY, TaskContext, TaskResult
 
 app = typer.Typer()
-
-IDENTITY_FILES = ("core_policy", "retrain_policy", "pipeline_policy", "backtest_policy", "cost_table", "universe")
-"""Configuration that changes what a run learns or how it is judged."""
 
 _BY_DESIGN = frozenset({"outside_window", "not_in_universe"})
 
@@ -51,7 +50,8 @@ def catalog(
 
 
 def catalog_lake(context: TaskContext, as_of: str | None) -> TaskResult:
-    """The task's body. Writes runs_root/{run_id}/: catalog/, gates/canonical, gates/index and, last, run.json.
+    """The task's body. Writes runs_root/{run_id}/: catalog/, gates/canonical, gates/index, config.json
+    and, last, run.json. The partitions the run uses are kept below snapshots_root.
 
     Raises:
         InputError: the lake is empty or lacks a symbol, a partition is damaged, the legs of a pair share no bar.
@@ -72,6 +72,7 @@ def catalog_lake(context: TaskContext, as_of: str | None) -> TaskResult:
         _require_admitted(index, symbols, exclusions, window)
         identity, run = _identify(context, index, now)
         bars = {symbol: load_symbol(context.roots, settings, index, symbol) for symbol in symbols}
+        keep_partitions(lake, context.roots.snapshots, index)
     _require_history(bars, settings, exclusions)
     pairs = [align_pair(pair.id, seconds, bars[pair.a], bars[pair.b]) for pair in settings.universe.pairs]
     context.progress.advance(1, 3, "steps")
@@ -82,6 +83,7 @@ def catalog_lake(context: TaskContext, as_of: str | None) -> TaskResult:
     run_gate("index", index_suite(thresholds), index[index[ADMITTED]].reset_index(drop=True), run.gate("index"))
     write_index(index, run.dataset_index)
     write_filtered(run.dataset_index_filtered, index, exclusions, window, thresholds)
+    write_bytes(run.configuration, canonical_json(run_configuration(settings)))
     run.write_identity(identity)
     context.progress.advance(3, 3, "steps")
     for exclusion in exclusions:
@@ -156,7 +158,7 @@ def _identify(context: TaskContext, index: pd.DataFrame, now: datetime.datetime)
     hashes = {
         "data_hash": data_hash(index),
         "code_hash": code_hash(REPOSITORY),
-        "config_hash": sha256_json({name: getattr(settings, name).model_dump(mode="json") for name in IDENTITY_FILES}),
+        "config_hash": sha256_json(run_configuration(settings)),
     }
     seed = settings.retrain_policy.seed
     version = model_version(now, **hashes, seed=seed)

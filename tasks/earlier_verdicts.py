@@ -18,7 +18,6 @@ from core.stores.tables import ModelStatus
 from tasks.context import TaskContext
 from tasks.replay_record import ReplayRecord
 
-_FILE: Final = "earlier_verdicts.json"
 _UNJUDGED: Final = frozenset({ModelStatus.DRAFT, ModelStatus.CANDIDATE})
 
 
@@ -33,7 +32,7 @@ def earlier_verdicts(
         BlockedError: a registered verdict has no window or Sharpe ratio.
         InputError, TransientError: as the registry raises them.
     """
-    path = run.theta / _FILE
+    path = run.earlier_verdicts
     if path.is_file():
         return tuple(EarlierVerdict(**each) for each in read_json(path)["verdicts"])
     entries = Registry(context.variables.postgres_url).history()

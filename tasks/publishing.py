@@ -124,10 +124,9 @@ def registry_facts(judged: JudgedRun) -> ModelFacts:
 
 
 def bundle_content(run: RunFolder, judged: JudgedRun, settings: Settings) -> dict[str, Path | bytes]:
-    """The bundle's files: those of the run, params.yaml, and the leak certificate of training and θ search."""
+    """The bundle's files: what the run was given and made, params.yaml, and the leak certificate of training and θ."""
     sources: dict[str, Path | bytes] = {
-        "dataset_index.parquet": run.dataset_index,
-        "dataset_index_filtered.json": run.dataset_index_filtered,
+        **run.given,
         "metrics.json": metrics_json(judged),
         "oos_predictions.parquet": run.oos_predictions,
         PARAMS: params_yaml(judged, settings),

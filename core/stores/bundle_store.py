@@ -21,8 +21,10 @@ from core.stores.signing import SIGNATURE, SigningKeys, sign_folder, verify_fold
 CHECKSUMS: Final = "checksums.json"
 PARAMS: Final = "params.yaml"
 CONTENT: Final = (
+    "config.json",
     "dataset_index.parquet",
     "dataset_index_filtered.json",
+    "earlier_verdicts.json",
     "feature_schema.json",
     "leak_certificate.json",
     "metrics.json",
@@ -31,6 +33,7 @@ CONTENT: Final = (
     "model_ai3.pkl",
     "oos_predictions.parquet",
     PARAMS,
+    "run.json",
 )
 """The files of a bundle, beside checksums.json and model.sig."""
 

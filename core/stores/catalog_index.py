@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -71,15 +71,15 @@ def write_index(index: pd.DataFrame, path: Path) -> None:
     write_bytes(path, parquet_bytes(table))
 
 
-def read_index(path: Path) -> pd.DataFrame:
+def read_index(source: Path | BinaryIO) -> pd.DataFrame:
     """Read dataset_index.parquet. Raises InputError where it is absent or unreadable."""
     try:
-        frame: pd.DataFrame = pq.ParquetFile(path).read(use_threads=False).to_pandas()
+        frame: pd.DataFrame = pq.ParquetFile(source).read(use_threads=False).to_pandas()
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             "CATALOG_INDEX_UNREADABLE",
             f"the run's index cannot be read: {' '.join(str(error).split())[:200]}",
-            where=str(path),
+            where=str(source) if isinstance(source, Path) else "dataset_index.parquet of a bundle",
             remedy="run catalog again",
         ) from error
     return frame

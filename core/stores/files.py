@@ -105,5 +105,10 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(content: Any) -> str:
-    """Hex SHA-256 of a value's canonical JSON (sorted keys)."""
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+    """Hex SHA-256 of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def canonical_json(content: Any) -> bytes:
+    """JSON with sorted keys and no blanks: equal values give equal bytes."""
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)

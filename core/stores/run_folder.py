@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from core.models.leakage.certificate import FILE_NAME
 from core.stores.files import read_json, sha256_json, write_json
@@ -33,6 +34,12 @@ class RunIdentity:
     seed: int
     previous: PreviousModel | None
 
+    @classmethod
+    def from_content(cls, content: dict[str, Any]) -> RunIdentity:
+        """From what run.json holds."""
+        previous = content.pop("previous")
+        return cls(**content, previous=PreviousModel(**previous) if previous else None)
+
 
 def model_version(as_of: datetime.datetime, data_hash: str, code_hash: str, config_hash: str, seed: int) -> str:
     """`yyyyMMdd_HHmm_<short_sha>`: the minute (UTC) the data ends and eight digits of the identity's SHA-256."""
@@ -49,6 +56,16 @@ class RunFolder:
     @property
     def identity(self) -> Path:
         return self.path / "run.json"
+
+    @property
+    def configuration(self) -> Path:
+        return self.path / "config.json"
+
+    @property
+    def given(self) -> dict[str, Path]:
+        """What the run did not work out itself: the tasks after catalog start from it. By name in a bundle."""
+        from_catalog = (self.identity, self.configuration, self.dataset_index, self.dataset_index_filtered)
+        return {path.name: path for path in (*from_catalog, self.earlier_verdicts)}
 
     @property
     def catalog(self) -> Path:
@@ -102,6 +119,10 @@ class RunFolder:
         return self.theta / FILE_NAME
 
     @property
+    def earlier_verdicts(self) -> Path:
+        return self.theta / "earlier_verdicts.json"
+
+    @property
     def verdict(self) -> Path:
         return self.theta / "verdict.json"
 
@@ -127,6 +148,4 @@ class RunFolder:
 
     def read_identity(self) -> RunIdentity:
         """Read run.json. Raises InputError where the run is unknown."""
-        content = read_json(self.identity)
-        previous = content.pop("previous")
-        return RunIdentity(**content, previous=PreviousModel(**previous) if previous else None)
+        return RunIdentity.from_content(read_json(self.identity))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.stores.audit import Audit
+from core.stores.bundle_store import CONTENT
 from core.stores.database import current_revision
 from core.stores.tables import RunStatus
 from tests.fixtures.command_line import Command
@@ -62,7 +63,7 @@ def test_publish_registry_and_verify_tell_the_same_story(
     assert shown["notes"].startswith("approved:")
     assert shown["metrics_json"]["verdict"]["sharpe"] == 1.6
 
-    assert command.outputs("verify", "--model-version", version)["files"] == 10
+    assert command.outputs("verify", "--model-version", version)["files"] == len(CONTENT)
     copy = Path(command.outputs("verify", "--model-version", version, "--shared")["bundle"])
     (copy / "model_ai1.pkl").write_bytes(b"x")
     assert command.run("verify", "--model-version", version).exit_code == 0

@@ -97,6 +97,7 @@ def _verdict(version: str, status: str) -> dict[str, Any]:
 
 def _write_artifacts(run: RunFolder) -> None:
     names = ("model_ai1.pkl", "model_ai2.pkl", "model_ai3.pkl", "feature_schema.json")
-    files = [run.dataset_index, run.dataset_index_filtered, run.oos_predictions, *(run.model / name for name in names)]
+    given = [path for path in run.given.values() if path != run.identity]
+    files = [*given, run.oos_predictions, *(run.model / name for name in names)]
     for path in files:
         write_bytes(path, f"{path.name} of {run.path.name}".encode())
