@@ -29,6 +29,8 @@ COMMANDS: Final = {
     "record-run": ("tasks.record_run", "Write how a flow ended to the audit log."),
     "registry": ("tasks.registry", "List and show registered models."),
     "verify": ("tasks.verify", "Verify a bundle's signature and checksums."),
+    "reproduce": ("tasks.reproduce", "Rebuild a model from its record and compare it."),
+    "explain": ("tasks.explain", "Replay a signal, or the decision at any bar."),
     "universe": ("tasks.universe", "Start a configuration for bars never seen before."),
 }
 
@@ -66,8 +68,8 @@ def main(
 ) -> None:
     """Tasks of ml-assets-core.
 
-    Exit codes: 0 done (a rejected model is done), 10 a data-quality gate failed, 11 blocked, 20 bad configuration or
-    input, 30 a server or disk did not answer (try again).
+    Exit codes: 0 done (a rejected model is done), 10 a data-quality gate failed, 11 blocked, 12 a rebuild or replay
+    differs from the record, 20 bad configuration or input, 30 a server or disk did not answer (try again).
 
     Example: python -m tasks --config configs ingest
     """

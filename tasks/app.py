@@ -47,6 +47,8 @@ def run_task(command: typer.Context, name: str, body: Callable[[TaskContext], Ta
         _last_line({"task": name, "status": "failed", "outputs": outputs, "metrics": {}, "error": fields})
         raise typer.Exit(error.exit_code) from error
     _last_line({"task": name, "status": result.status, "outputs": result.outputs, "metrics": result.metrics})
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
 def build_context(options: GlobalOptions, name: str) -> TaskContext:

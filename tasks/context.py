@@ -37,8 +37,9 @@ class TaskContext:
 
 @dataclass(frozen=True)
 class TaskResult:
-    """The last line of a task: small, JSON, all that travels between tasks."""
+    """The last line of a task: small, JSON, all that travels between tasks; and the process's exit code."""
 
     outputs: Mapping[str, Any]
     metrics: Mapping[str, float] = field(default_factory=dict)
     status: str = "done"
+    exit_code: int = 0

@@ -64,22 +64,22 @@ class DeployedDecision:
     def __init__(self, bundle: Bundle) -> None:
         """Raises InputError when a verified file is not of a format this code reads."""
         schema = FeatureSchema.from_json(bundle.read("feature_schema.json"))
-        models = FittedModels(
+        self.models = FittedModels(
             ai1=load_classifier(bundle.read("model_ai1.pkl")),
             ai2=load_classifier(bundle.read("model_ai2.pkl")),
             ai3=load_quantile(bundle.read("model_ai3.pkl")),
             scalers=schema.scalers,
         )
         self.rules = DecisionRules.of(bundle.params)
-        self._windows = FeatureWindows.model_validate(schema.definition["windows"])
-        self._columns = schema.model_inputs
-        self._predictor = LivePredictor(live_models(models), self._columns)
+        self.windows = FeatureWindows.model_validate(schema.definition["windows"])
+        self.columns = schema.model_inputs
+        self.predictor = LivePredictor(live_models(self.models), self.columns)
 
     def newest(self, bars: PairBars, scan_bars: int) -> Passed | None:
         """The newest of the last `scan_bars` bars whose decision passes, None where none does."""
         rules = self.rules
         first = max(len(bars) - scan_bars, 0)
-        live = LiveFeatures(self._windows)
+        live = LiveFeatures(self.windows)
         live.take(cut_bars(bars, 0, first))
         recent = cut_bars(bars, first, len(bars))
         table = live.take(recent)
@@ -87,8 +87,8 @@ class DeployedDecision:
         if starts.size == 0:
             return None
         z = table.column("z")[starts]
-        rows = np.column_stack([table.column(name)[starts] for name in self._columns])
-        predicted = self._predictor.predict_rows(rows, z)
+        rows = np.column_stack([table.column(name)[starts] for name in self.columns])
+        predicted = self.predictor.predict_rows(rows, z)
         passed = passes(predicted.return_prob, predicted.risk_score, rules.theta1, rules.theta2, z, rules.decision)
         if not passed.any():
             return None

@@ -6,8 +6,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from core.market.timeframe import timeframe_seconds
-from core.signals.signal import Signal, make_signal
 from core.stores.bundle_store import open_bundle
 from core.stores.bus import Bus
 from core.stores.catalog_index import read_index
@@ -20,6 +18,7 @@ from core.stores.signing import SigningKeys
 from tasks.app import run_task
 from tasks.as_of import parse_as_of
 from tasks.context import TaskContext, TaskResult
+from tasks.decided_signal import decided_signal
 from tasks.decisions import DeployedDecision, Passed, known_bars
 
 app = typer.Typer()
@@ -69,7 +68,7 @@ def infer_newest(context: TaskContext, run_id: str, model_version: str, as_of: s
     if not passed:
         return _without_signal(run, as_of, f"no decision of the last {scan_bars} bars of {len(pairs)} pairs passes")
     first = max(passed, key=lambda each: (each.ts, each.return_prob, each.pair_id))
-    signal = _signal(context, decision, first, model_version)
+    signal = decided_signal(context.settings, decision.rules, first, model_version=model_version, run_id=run_id)
     with Journal(context.roots.journal / JOURNAL) as journal:
         journal.write(signal)
         journal.deliver(Bus(context.variables.redis_url), signal.timestamp)
@@ -82,29 +81,6 @@ def infer_newest(context: TaskContext, run_id: str, model_version: str, as_of: s
     write_json(run.signal, content)
     context.log.info("signal_emitted", id=signal.id, pair_id=signal.pair_id, at=signal.timestamp.isoformat())
     return TaskResult(outputs={**content, "signal_file": str(run.signal)}, metrics={"pairs_passing": len(passed)})
-
-
-def _signal(context: TaskContext, decision: DeployedDecision, passed: Passed, model_version: str) -> Signal:
-    settings = context.settings
-    (pair,) = (pair for pair in settings.universe.pairs if pair.id == passed.pair_id)
-    timeframe = settings.pipeline_policy.timeframe_default
-    return make_signal(
-        pair_id=pair.id,
-        symbol_a=pair.a,
-        symbol_b=pair.b,
-        bar_ts=passed.ts,
-        timeframe_seconds=timeframe_seconds(timeframe),
-        z=passed.z,
-        beta=passed.beta,
-        return_prob=passed.return_prob,
-        risk_score=passed.risk_score,
-        theta1=decision.rules.theta1,
-        theta2=decision.rules.theta2,
-        position_scale=passed.position_scale,
-        model_version=model_version,
-        policy=settings.core_policy.signal,
-        metadata={"timeframe": timeframe, "bar_ts": passed.ts, "excursion": passed.excursion, "beta": passed.beta},
-    )
 
 
 def _without_signal(run: RunFolder, as_of: str, reason: str) -> TaskResult:

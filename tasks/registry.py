@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import Annotated, Any, Final
 
@@ -13,6 +12,7 @@ from core.errors import InputError
 from core.stores.registry import ModelEntry, Registry
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
+from tasks.table import print_table
 
 app = typer.Typer()
 
@@ -51,7 +51,7 @@ def list_versions(context: TaskContext, *, table: bool) -> TaskResult:
     """Body of `list`."""
     entries = Registry(context.variables.postgres_url).history()
     if table:
-        _print_table([_COLUMNS, *(_row(entry) for entry in entries)])
+        print_table([_COLUMNS, *(_row(entry) for entry in entries)])
     return TaskResult(outputs={"models": [_summary(entry) for entry in entries]})
 
 
@@ -67,7 +67,7 @@ def show_version(context: TaskContext, model_version: str, *, table: bool) -> Ta
         )
     content = {**_summary(entry), "notes": entry.notes, **asdict(entry.facts)}
     if table:
-        _print_table([(name, _text(value)) for name, value in content.items() if name != "metrics_json"])
+        print_table([(name, _text(value)) for name, value in content.items() if name != "metrics_json"])
     return TaskResult(outputs=content)
 
 
@@ -99,10 +99,3 @@ def _number(value: object) -> str:
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _print_table(rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        sys.stdout.write(line.rstrip() + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.thresholds.identity import search_identity
 from core.thresholds.objective import SearchData, count_starts
 from core.thresholds.search import SearchOutcome, search
 from core.thresholds.stabiliser import ChosenTheta, choose_theta
+from core.thresholds.trial_store import MemoryTrials
 from tasks.context import TaskContext
 from tasks.replay_record import previous_theta
 
@@ -29,13 +31,15 @@ def find_theta(context: TaskContext, data: SearchData, identity: RunIdentity) ->
     """Search θ on the window of `data` and decide which one to put in force.
 
     The trials are kept in PostgreSQL as the study {model_version}-{what the search is made of}: a search that was
-    killed goes on where it was, one repeated reads what it found, and tasks of one run share it.
+    killed goes on where it was, one repeated reads what it found, and tasks of one run share it. A context without a
+    database, as a rebuild has, keeps them in memory: nothing found before is read.
     """
     core = context.settings.core_policy
     previous = previous_theta(context.settings, identity.previous)
     of = (data, core.theta_objective, core.theta_search_range, core.theta_search)
     study_name = f"{identity.model_version}-{search_identity(*of, identity.seed)[:16]}"
-    with open_trials(context.variables.postgres_url, study_name) as store:
+    url = context.variables.postgres_url
+    with open_trials(url, study_name) if url else nullcontext(MemoryTrials()) as store:
         outcome = search(
             *of,
             previous=previous,

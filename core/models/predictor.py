@@ -46,13 +46,21 @@ class Predictor:
             rows: float64 (m, k), the model inputs, unscaled and finite.
             z: float64 (m,), z of each row's bar.
         """
-        scaled = self._models.scalers.transform(align_to_reversion(rows, self._columns, z))
-        ai1, ai2, ai3 = self._trees
+        ai1, ai2, ai3 = self.scores(self.scaled(rows, z))
         return Predictions(
-            return_prob=self._models.ai1.isotonic.probability(ai1.score(scaled)),
-            risk_score=self._models.ai2.isotonic.probability(ai2.score(scaled)),
-            excursion=np.maximum(ai3.score(scaled), 0.0),
+            return_prob=self._models.ai1.isotonic.probability(ai1),
+            risk_score=self._models.ai2.isotonic.probability(ai2),
+            excursion=np.maximum(ai3, 0.0),
         )
+
+    def scaled(self, rows: Floats, z: Floats) -> Floats:
+        """What the models see, float64 (m, k): the inputs of `predict` in the trade's direction, scaled."""
+        return self._models.scalers.transform(align_to_reversion(rows, self._columns, z))
+
+    def scores(self, scaled: Floats) -> tuple[Floats, Floats, Floats]:
+        """Raw scores of AI1, AI2 (log-odds) and AI3 (share of gross), float64 (m,) each."""
+        ai1, ai2, ai3 = self._trees
+        return ai1.score(scaled), ai2.score(scaled), ai3.score(scaled)
 
     def importance(self) -> tuple[Floats, Floats, Floats]:
         """Share of each column in AI1's, AI2's and AI3's scores, float64 (k,) each, in percent."""

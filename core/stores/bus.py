@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import orjson
@@ -30,6 +30,7 @@ NEW_MODELS: Final = "core:models:new"
 SEEN_SECONDS: Final = 30 * 86_400
 """How long the id of a published signal is remembered."""
 ANSWER_SECONDS: Final = 10.0
+_STREAM_PAGE: Final = 1000
 
 _PUBLISH_SIGNAL: Final = """
 if not redis.call('SET', KEYS[4], ARGV[3], 'NX', 'EX', ARGV[5]) then return 0 end
@@ -85,6 +86,17 @@ class Bus:
         keys = [SIGNALS, LATEST_SIGNALS, NEW_SIGNALS, f"{SEEN_SIGNALS}:{signal.id}"]
         return self._run(_PUBLISH_SIGNAL, keys, [signal.id, signal.pair_id, stamp, body, SEEN_SECONDS])
 
+    def find_signal(self, identity: str) -> bytes | None:
+        """A signal as it stands in the stream, None where it is not there. Reads from the newest entry backwards."""
+        newest = b"+"
+        with self._errors():
+            while entries := self._page(newest):
+                for _, fields in entries:
+                    if fields.get(b"id") == identity.encode():
+                        return fields[b"signal"]
+                newest = b"(" + entries[-1][0]
+        return None
+
     def announce_model(self, deployment: Deployment, bundle: str) -> bool:
         """Tell inference processes of the deployed model and where its bundle lies (a path below the shared root).
 
@@ -106,6 +118,11 @@ class Bus:
         """Ask Redis for a sign of life."""
         with self._errors():
             self._client.ping()
+
+    def _page(self, newest: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Entries of the stream from `newest` backwards."""
+        entries: Any = self._client.xrevrange(SIGNALS, max=newest, count=_STREAM_PAGE)
+        return list(entries)
 
     def _run(self, script: str, keys: list[str], values: list[str | int]) -> bool:
         with self._errors():

@@ -71,6 +71,12 @@ class Journal:
             row = self._connection.execute("SELECT state FROM signals WHERE id = ?", (identity,)).fetchone()
         return str(row[0]) if row is not None else None
 
+    def body(self, identity: str) -> bytes | None:
+        """A signal as it was written; None for one it never saw."""
+        with self._errors():
+            row = self._connection.execute("SELECT body FROM signals WHERE id = ?", (identity,)).fetchone()
+        return bytes(row[0]) if row is not None else None
+
     def close(self) -> None:
         self._connection.close()
 
