@@ -19,14 +19,24 @@ from laptop.servers import EmbeddedPostgres, EmbeddedRedis
 _numbers = itertools.count()
 
 
+_not_ours = structlog.get_config()
+
+
 @pytest.fixture(autouse=True)
 def _own_logs() -> Iterator[None]:
-    """No test inherits a log set-up of ours from another, whose stream is closed by then."""
-    before = structlog.get_config()
+    """No test inherits a log set-up of ours from another or its fixtures, whose stream is closed by then."""
+    _put_back_logs()
     yield
-    after = structlog.get_config()["logger_factory"]
-    if after is not before["logger_factory"] and isinstance(after, structlog.PrintLoggerFactory):
-        structlog.configure(**before)
+    _put_back_logs()
+
+
+def _put_back_logs() -> None:
+    """Replace a log set-up of ours by the newest that was not."""
+    global _not_ours  # noqa: PLW0603 - structlog's set-up is as global
+    if isinstance(structlog.get_config()["logger_factory"], structlog.PrintLoggerFactory):
+        structlog.configure(**_not_ours)
+    else:
+        _not_ours = structlog.get_config()
 
 
 @contextmanager
