@@ -19,7 +19,7 @@ from core.market.pairs import Floats, Ints
 
 
 class Starts(NamedTuple):
-    """Starts of the window whose risk label is known by its end, the likeliest first, arrays (m,).
+    """Starts of the window whose exit is filled and whose risk label is known by its end, likeliest first, arrays (m,).
 
     `doubt` is −return_prob, rising; `calm` tells that no risk event followed; `day` is the daily mark that ends the day
     of the decision.
@@ -50,9 +50,8 @@ class SearchData:
     def starts(self) -> Starts:
         """What false positives are counted on."""
         found = self.candidates
-        known = np.flatnonzero(
-            (found.decided >= self.window.start) & (found.horizon <= self.window.end) & np.isfinite(found.risk_event)
-        )
+        ended = (found.horizon <= self.window.end) & (found.exit_ts <= self.window.end)
+        known = np.flatnonzero((found.decided >= self.window.start) & ended & np.isfinite(found.risk_event))
         row = known[np.argsort(-found.return_prob[known], kind="stable")]
         calm, day = found.risk_event[row] == 0.0, self.day_of(found.decided[row])
         return Starts(-found.return_prob[row], found.risk_score[row], calm, day)

@@ -89,13 +89,26 @@ DATA = search_data()
 def test_false_positives_are_counted_on_what_ai1_passes() -> None:
     found = DATA.candidates
     evaluation = evaluate(DATA, OBJECTIVE, 0.7, 0.3)
-    known = (found.return_prob > 0.7) & (found.horizon <= DATA.window.end) & np.isfinite(found.risk_event)
+    ended = (found.horizon <= DATA.window.end) & (found.exit_ts <= DATA.window.end)
+    known = (found.return_prob > 0.7) & ended & np.isfinite(found.risk_event)
     wrong = known & (found.risk_score >= 0.3) & (found.risk_event == 0.0)
     assert evaluation.false_positive == pytest.approx(wrong.sum() / known.sum())
     assert evaluation.passed.sum() == known.sum()
     assert evaluation.blocked_wrongly.sum() == wrong.sum()
     assert evaluation.closed.sum() == evaluation.n_trades
     assert evaluate(DATA, OBJECTIVE, 0.95, 0.3).false_positive == 0.0
+
+
+def test_a_start_whose_exit_fills_after_the_window_counts_for_nothing() -> None:
+    # its label is known at the window's end; a filled bar puts its exit off beyond it
+    found = DATA.candidates
+    inside = (found.horizon <= DATA.window.end) & np.isfinite(found.risk_event) & (found.return_prob > 0.7)
+    put_off = np.flatnonzero(inside & (found.exit_ts <= DATA.window.end))[-1]
+    exits = found.exit_ts.copy()
+    exits[put_off] = DATA.window.end + 1
+    late = SearchData(replace(found, exit_ts=exits), DATA.marks, DATA.portfolio, DATA.window, 260)
+    counts = [evaluate(data, OBJECTIVE, 0.7, 0.3).passed.sum() for data in (DATA, late)]
+    assert counts[1] == counts[0] - 1
 
 
 def test_nothing_after_the_window_is_seen() -> None:
