@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bench.features import CONFIG, simulated
-from bench.measurement import Measurement
+from bench.measurement import Measurement, watched_memory
 from core.config.loader import load_settings
 from core.config.universe import Pair
 from core.market.pairs import PairBars
@@ -42,13 +41,14 @@ def measure(size: int) -> list[Measurement]:
 def _build(size: int) -> tuple[int, float]:
     policy = load_settings(CONFIG, "dev").core_policy
     rows = 0
-    for number in range(PAIRS):
-        folder = Path(tempfile.mkdtemp())
-        pair = Pair(id=f"A{number}-B{number}", a=f"A{number}", b=f"B{number}")
-        for month in build_months(folder, policy, "1m", pair, _index(), _months(pair.id, size), _refuse):
-            rows += len(month.bars)
-        shutil.rmtree(folder)
-    return rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    with watched_memory() as memory:
+        for number in range(PAIRS):
+            folder = Path(tempfile.mkdtemp())
+            pair = Pair(id=f"A{number}-B{number}", a=f"A{number}", b=f"B{number}")
+            for month in build_months(folder, policy, "1m", pair, _index(), _months(pair.id, size), _refuse):
+                rows += len(month.bars)
+            shutil.rmtree(folder)
+    return rows, memory.peak
 
 
 def _months(pair_id: str, size: int) -> Iterator[PairBars]:

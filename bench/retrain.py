@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.features import CONFIG
-from bench.measurement import Measurement
+from bench.measurement import Measurement, watched_memory
 from core.config.loader import load_settings
 from core.features.batch import build_features
 from core.market.pairs import PairBars
@@ -32,7 +31,7 @@ START = 1_609_459_200
 
 
 def measure(size: int) -> list[Measurement]:
-    """Wall seconds on the cores the policy gives, and peak megabytes of the largest process; `size` is not used."""
+    """Wall seconds on the cores the policy gives, and peak megabytes of all processes together; `size` is not used."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as executor:
         seconds, peak = executor.submit(_retrain).result()
@@ -47,13 +46,12 @@ def _retrain() -> tuple[float, float]:
     core, retrain = settings.core_policy, settings.retrain_policy
     bars = {pair.pair_id: pair for pair in (reverting_pair(number) for number in range(PAIRS))}
     start = time.perf_counter()
-    tables = {pair_id: build_features(pair, core.feature_windows) for pair_id, pair in bars.items()}
-    pool = pool_pairs(bars, tables, core, retrain.cross_validation)
-    windows = plan_windows(pool.timeline, pool.timeframe_seconds, retrain.walk_forward)
-    walk_forward(pool, windows, plan_learning(core, retrain), retrain.workers, lambda *_: None)
-    taken = time.perf_counter() - start
-    peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return taken, max(peaks) / 1e3
+    with watched_memory() as memory:
+        tables = {pair_id: build_features(pair, core.feature_windows) for pair_id, pair in bars.items()}
+        pool = pool_pairs(bars, tables, core, retrain.cross_validation)
+        windows = plan_windows(pool.timeline, pool.timeframe_seconds, retrain.walk_forward)
+        walk_forward(pool, windows, plan_learning(core, retrain), retrain.workers, lambda *_: None)
+    return time.perf_counter() - start, memory.peak
 
 
 def reverting_pair(number: int) -> PairBars:

@@ -59,7 +59,7 @@ SPREAD_SD: Final = 2
 HELD_ROWS: Final = 3
 """Rows of the second output: what a position opened on the bar holds from its start."""
 
-BLOCK: Final = 256
+BLOCK: Final = 312
 """Bars a step takes at most, so that what it works on stays in the fastest cache."""
 
 _CHANGE: Final = AVERAGES + SUMS
