@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +48,38 @@ def measure(size: int) -> list[Measurement]:
             "features_batch", 1e9 * ours / size, "ns/bar", {name: taken / ours for name, taken in peers.items()}
         ),
         Measurement("features_live", 1e9 * step / LIVE_BARS, "ns/bar", {}),
+        _two_processes(size),
     ]
+
+
+def _two_processes(size: int) -> Measurement:
+    """Wall time a bar where two processes build a pair each, beside one process: 2 is all a second core can give."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(2, context) as executor:
+        alone = both = float("inf")
+        for _ in range(4):
+            alone = min(alone, _seconds(executor, size, 1))
+            both = min(both, _seconds(executor, size, 2) / 2)
+    return Measurement("features_two_processes", 1e9 * both / size, "ns/bar", {"one process": alone / both})
+
+
+def _seconds(executor: ProcessPoolExecutor, size: int, pairs: int) -> float:
+    """From the first start to the last end, as the processes saw it."""
+    times = [job.result() for job in [executor.submit(_build_once, size) for _ in range(pairs)]]
+    return max(end for _, end in times) - min(start for start, _ in times)
+
+
+def _build_once(size: int) -> tuple[float, float]:
+    """When building a pair's features started and ended; the bars are made before."""
+    bars, windows = _kept(size), load_settings(CONFIG, "dev").core_policy.feature_windows
+    start = time.perf_counter()
+    build_features(bars, windows)
+    return start, time.perf_counter()
+
+
+@cache
+def _kept(size: int) -> PairBars:
+    return simulated(size)
 
 
 def simulated(size: int, seed: int = 20240101) -> PairBars:
