@@ -8,7 +8,7 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.features.kernels.average import averages_clear, averages_run
+from core.features.kernels.average import AVERAGES, averages_clear, averages_run
 from core.features.kernels.columns import (
     changes,
     copied,
@@ -18,7 +18,7 @@ from core.features.kernels.columns import (
     distances,
     factors,
     half_lives,
-    logarithms,
+    in_a_row,
     magnitudes,
     moves,
     paths,
@@ -34,6 +34,7 @@ from core.features.kernels.compiled import cached, compiled
 from core.features.kernels.extremes import extremes_clear, extremes_run
 from core.features.kernels.fingerprint import fingerprint
 from core.features.kernels.joint import SUMS, joint_clear, joint_run
+from core.features.kernels.logarithm import logarithms
 from core.features.kernels.median import median_clear, median_run
 from core.features.kernels.moments import moments_clear, moments_run
 from core.features.kernels.share import share_clear, share_run
@@ -42,7 +43,6 @@ from core.features.kernels.state import (
     ATR_A,
     ATR_B,
     ATR_SPREAD,
-    AVERAGES,
     EMA_FAST,
     EMA_SLOW,
     GAIN,
@@ -116,8 +116,8 @@ def step(  # noqa: PLR0915 - one straight pass
     values_before(record.spread, spread, before)
     record.spread = changes(record.spread, spread, change)
 
-    moments_run(record.spread_moments, rings, spread, mean, sd)
-    deviations(sd, sd)
+    moments_run(record.spread_moments, rings, spread, mean, first)
+    deviations(first, sd)
     standardised(spread, mean, sd, z)
     record.z = changes(record.z, z, dz)
 
@@ -143,7 +143,7 @@ def step(  # noqa: PLR0915 - one straight pass
     factors(first, second, out[8, at:end])
 
     joint_run(record.reversion, rings, before, change, sums)
-    half_lives(sums, record.half_life_max, out[10, at:end])
+    half_lives(sums, record.half_life_max, first, out[10, at:end])
 
     joint_run(record.returns, rings, return_b, return_a, sums)
     correlations(sums, rho)
@@ -223,9 +223,7 @@ def _compile_run(code: int) -> Callable[..., None]:
             if segment[at] != record.segment:
                 _restart(record, averages)
                 record.segment = segment[at]
-            end = at + 1
-            while end < min(at + work.shape[1], close_a.shape[0]) and segment[end] == record.segment:
-                end += 1
+            end = at + in_a_row(segment[at : at + work.shape[1]])
             step(
                 record,
                 averages,

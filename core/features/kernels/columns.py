@@ -5,18 +5,31 @@ A function that looks back takes the value of the bar before the first and retur
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from core.features.kernels.compiled import compiled
 from core.features.kernels.joint import MEAN_X, MEAN_Y, XX, XY, YY
+from core.features.kernels.logarithm import logarithms
 from core.features.kernels.state import Record
-from core.market.pairs import Floats
+from core.market.pairs import Floats, Ints
+
+LOG_2: Final = float(np.log(2.0))
 
 
 @compiled
-def logarithms(xs: Floats, out: Floats) -> None:
-    for i in range(xs.shape[0]):
-        out[i] = np.log(xs[i])
+def in_a_row(numbers: Ints) -> int:
+    """How many stand at the beginning that are the first one."""
+    same = 0
+    for i in range(numbers.shape[0]):
+        same += numbers[i] == numbers[0]
+    if same == numbers.shape[0]:
+        return same
+    end = 1
+    while numbers[end] == numbers[0]:
+        end += 1
+    return end
 
 
 @compiled
@@ -28,18 +41,21 @@ def copied(xs: Floats, out: Floats) -> None:
 @compiled
 def changes(before: float, xs: Floats, out: Floats) -> float:
     """Each value less the one before."""
-    for i in range(xs.shape[0]):
-        out[i] = xs[i] - before
-        before = xs[i]
-    return before
+    out[0] = xs[0] - before
+    later, earlier, changed = xs[1:], xs[:-1], out[1:]
+    for i in range(later.shape[0]):
+        changed[i] = later[i] - earlier[i]
+    return float(xs[-1])
 
 
 @compiled
-def values_before(before: float, xs: Floats, out: Floats) -> None:
+def values_before(before: float, xs: Floats, out: Floats) -> float:
     """The value before each."""
-    for i in range(xs.shape[0]):
-        out[i] = before
-        before = xs[i]
+    out[0] = before
+    shifted = out[1:]
+    for i in range(shifted.shape[0]):
+        shifted[i] = xs[i]
+    return float(xs[-1])
 
 
 @compiled
@@ -64,7 +80,8 @@ def magnitudes(xs: Floats, out: Floats) -> None:
 def deviations(variances: Floats, out: Floats) -> None:
     """Standard deviations; NaN where the variance is 0."""
     for i in range(variances.shape[0]):
-        out[i] = np.sqrt(variances[i]) if variances[i] > 0.0 else np.nan
+        root = np.sqrt(variances[i])
+        out[i] = root if root > 0.0 else np.nan
 
 
 @compiled
@@ -77,15 +94,21 @@ def standardised(xs: Floats, means: Floats, sds: Floats, out: Floats) -> None:
 def spreads(
     record: Record, log_a: Floats, log_b: Floats, sums: Floats, beta: Floats, spread: Floats, alpha: Floats
 ) -> None:
-    """β, the spread and α of each bar by the hedge line through the bars before it; `sums` are those through it."""
-    slope, mean_a, mean_b = record.beta, record.mean_a, record.mean_b
+    """β, the spread and α of each bar by the hedge line through the bars before it; `sums` are those through it.
+
+    Of `sums`, the line's slopes take the place of XY.
+    """
+    slopes, means_a, means_b = sums[XY], sums[MEAN_Y], sums[MEAN_X]
     for i in range(log_a.shape[0]):
-        beta[i] = slope
-        spread[i] = (log_a[i] - mean_a) - slope * (log_b[i] - mean_b)
-        alpha[i] = mean_a - slope * mean_b
-        slope = sums[XY, i] / sums[XX, i] if sums[XX, i] > 0.0 else np.nan
-        mean_a = sums[MEAN_Y, i]
-        mean_b = sums[MEAN_X, i]
+        slope = slopes[i] / sums[XX, i]
+        slopes[i] = slope if sums[XX, i] > 0.0 else np.nan
+    mean_a = values_before(record.mean_a, means_a[: log_a.shape[0]], spread)
+    mean_b = values_before(record.mean_b, means_b[: log_a.shape[0]], alpha)
+    slope = values_before(record.beta, slopes[: log_a.shape[0]], beta)
+    for i in range(log_a.shape[0]):
+        before_a, before_b = spread[i], alpha[i]
+        spread[i] = (log_a[i] - before_a) - beta[i] * (log_b[i] - before_b)
+        alpha[i] = before_a - beta[i] * before_b
     record.beta = slope
     record.mean_a = mean_a
     record.mean_b = mean_b
@@ -94,10 +117,11 @@ def spreads(
 @compiled
 def true_ranges(before: float, high: Floats, low: Floats, close: Floats, out: Floats) -> float:
     """Each bar's range including the step from the close before, where there is one."""
+    last: float = values_before(before, close, out)
     for i in range(high.shape[0]):
-        out[i] = max(high[i], before) - min(low[i], before) if not np.isnan(before) else high[i] - low[i]
-        before = close[i]
-    return before
+        wide = max(high[i], out[i]) - min(low[i], out[i])
+        out[i] = high[i] - low[i] if np.isnan(out[i]) else wide
+    return last
 
 
 @compiled
@@ -125,15 +149,19 @@ def factors(xs: Floats, ys: Floats, out: Floats) -> None:
 
 
 @compiled
-def half_lives(sums: Floats, longest: float, out: Floats) -> None:
-    """Bars in which a deviation halves, from the slope of the spread's change on its level before."""
+def half_lives(sums: Floats, longest: float, rests: Floats, out: Floats) -> None:
+    """Bars in which a deviation halves, from the slope of the spread's change on its level before.
+
+    `rests`, work space, holds the share of a deviation that is left after a bar.
+    """
     for i in range(out.shape[0]):
-        slope = sums[XY, i] / sums[XX, i] if sums[XX, i] > 0.0 else np.nan
-        out[i] = slope
-        if -1.0 < slope < 0.0:
-            out[i] = min(longest, max(1.0, -np.log(2.0) / np.log(1.0 + slope)))
-        elif not np.isnan(slope):
-            out[i] = longest
+        slope = sums[XY, i] / sums[XX, i]
+        rests[i] = 1.0 + slope if sums[XX, i] > 0.0 else np.nan
+    logarithms(rests, out)
+    for i in range(out.shape[0]):
+        life = min(longest, max(1.0, -LOG_2 / out[i]))
+        kept = longest if not np.isnan(rests[i]) else np.nan
+        out[i] = life if 0.0 < rests[i] < 1.0 else kept
 
 
 @compiled

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import numpy as np
+
 
 def fingerprint(function: Any) -> int:
     """63 bits of SHA-256 over the bytecode and constants of a compiled function and all it calls."""
@@ -25,7 +27,7 @@ def _collect(function: Any, parts: dict[str, str]) -> None:
         return
     code = python.__code__
     used = {key: python.__globals__[key] for key in code.co_names if key in python.__globals__}
-    values = {key: value for key, value in used.items() if isinstance(value, int | float)}
+    values = {key: value for key, value in used.items() if isinstance(value, int | float | np.generic)}
     parts[name] = repr((code.co_code, code.co_consts, code.co_names, code.co_varnames, sorted(values.items())))
     for value in used.values():
         if hasattr(value, "py_func"):

@@ -18,7 +18,6 @@ from core.market.pairs import Floats
 Keys = NDArray[np.uint64]
 
 ONE: Final = np.uint64(1)
-TOP_BIT: Final = np.uint64(63)
 NONE: Final = np.uint64(2**64 - 1)
 """A distance larger than any between two numbers."""
 
@@ -107,29 +106,42 @@ def _replaced(keys: Keys, window: int, lower: float, upper: float, gone: float, 
 def _above(keys: Keys, window: int, lower: float) -> float:
     """The upper middle value of a window whose lower one is given.
 
-    Distances are taken without a sign: what lies below wraps around to the far end. A difference's top bit counts.
+    Distances are taken without a sign: what lies below wraps around to the far end.
     """
     limit = np.float64(lower).view(np.uint64)
+    start = limit + ONE
     distance = NONE
-    beyond = np.uint64(0)
+    same = 0
     for i in range(keys.shape[0]):
-        distance = min(distance, keys[i] - limit - ONE)
-        beyond += (limit - keys[i]) >> TOP_BIT
-    within = keys.shape[0] - np.int64(beyond)
-    return float(lower if within > (window - 1) // 2 + 1 else np.uint64(limit + ONE + distance).view(np.float64))
+        distance = min(distance, keys[i] - start)
+        same += keys[i] == limit
+    if same > 1 and _count_within(keys, limit) > (window - 1) // 2 + 1:
+        return lower
+    return float(np.uint64(start + distance).view(np.float64))
 
 
 @compiled
 def _below(keys: Keys, window: int, upper: float) -> float:
     """The lower middle value of a window whose upper one is given; see `_above`."""
     limit = np.float64(upper).view(np.uint64)
+    start = limit - ONE
     distance = NONE
-    below = np.uint64(0)
+    same = 0
     for i in range(keys.shape[0]):
-        distance = min(distance, limit - ONE - keys[i])
-        below += (keys[i] - limit) >> TOP_BIT
-    few = np.int64(below) < window - window // 2
-    return float(upper if few else np.uint64(limit - ONE - distance).view(np.float64))
+        distance = min(distance, start - keys[i])
+        same += keys[i] == limit
+    if same > 1 and _count_within(keys, start) < window - window // 2:
+        return upper
+    return float(np.uint64(start - distance).view(np.float64))
+
+
+@compiled
+def _count_within(keys: Keys, limit: np.uint64) -> int:
+    """How many are not above the limit."""
+    within = 0
+    for i in range(keys.shape[0]):
+        within += keys[i] <= limit
+    return within
 
 
 @compiled

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from core.features.kernels.compiled import compiled, place
+from core.features.kernels.compiled import compiled, inlined, place
 from core.market.pairs import Floats
 
 SUSPECT: Final = 1e-12
@@ -47,64 +47,97 @@ def moments_run(moments: Moments, rings: Floats, xs: Floats, means: Floats, vari
 
     NaN until the window is full; a NaN empties the window.
     """
-    start = moments.start
-    window = moments.window
-    weight = moments.weight
-    filled = moments.filled
-    head = moments.head
-    anchor = moments.anchor
-    total = moments.total
-    squares = moments.squares
-    suspect = SUSPECT * (window - 1)
-    share = 1.0 / (window - 1)
-    for i in range(xs.shape[0]):
-        x = xs[i]
-        means[i] = np.nan
-        variances[i] = np.nan
-        if np.isnan(x):
-            filled = 0
-            head = 0
-            continue
-        at = place(start + head)
-        if filled == window:
-            gone = rings[at] - anchor
-            come = x - anchor
-            total += come - gone
-            squares += (come - gone) * (come + gone)
+    i = 0
+    while i < xs.shape[0]:
+        if moments.filled < moments.window:
+            _fill(moments, rings, xs[i], means, variances, i)
+            i += 1
         else:
-            if filled == 0:
-                anchor = x
-                total = 0.0
-            total += x - anchor
-            filled += 1
-        rings[at] = x
-        head += 1
-        if head == window:
-            head = 0
-            anchor, total, squares = _renewed(rings, start, window, anchor + total * weight)
-        if filled < window:
-            continue
-        centred = squares - total * total * weight
-        if centred < suspect or centred < CANCELLED * squares:
-            anchor, total, squares = _renewed(rings, start, window, anchor + total * weight)
-            centred = squares - total * total * weight
-        variance = centred * share
-        means[i] = anchor + total * weight
-        variances[i] = variance if variance > ZERO else 0.0
-    moments.filled = filled
-    moments.head = head
-    moments.anchor = anchor
-    moments.total = total
-    moments.squares = squares
+            end = min(xs.shape[0], i + moments.window - moments.head)
+            i += _slide(moments, rings, xs[i:end], means[i:end], variances[i:end])
 
 
 @compiled
-def _renewed(rings: Floats, start: int, window: int, anchor: float) -> tuple[float, float, float]:
-    """The anchor given, and the sums around it taken anew."""
-    total = 0.0
-    squares = 0.0
-    for i in range(start, start + window):
-        deviation = rings[place(i)] - anchor
-        total += deviation
-        squares += deviation * deviation
-    return anchor, total, squares
+def _fill(moments: Moments, rings: Floats, x: float, means: Floats, variances: Floats, i: int) -> None:
+    """Take the value of bar i into a window that is not full yet."""
+    means[i] = np.nan
+    variances[i] = np.nan
+    if np.isnan(x):
+        moments_clear(moments)
+        return
+    if moments.filled == 0:
+        moments.anchor = x
+        moments.total = 0.0
+    rings[place(moments.start + moments.filled)] = x
+    moments.total += x - moments.anchor
+    moments.filled += 1
+    if moments.filled == moments.window:
+        _renew(moments, rings, means, variances, i)
+
+
+@compiled
+def _slide(moments: Moments, rings: Floats, xs: Floats, means: Floats, variances: Floats) -> int:
+    """Move a full window on, at most to its ring's end, while its sums serve; how many bars that were."""
+    weight = moments.weight
+    anchor = moments.anchor
+    total = moments.total
+    squares = moments.squares
+    share = 1.0 / (moments.window - 1)
+    suspect = SUSPECT * (moments.window - 1)
+    ring = rings[moments.start + moments.head : moments.start + moments.head + xs.shape[0]]
+    count = 0
+    serving = True
+    while serving and count < xs.shape[0]:
+        x = xs[place(count)]
+        come = x - anchor
+        gone = ring[place(count)] - anchor
+        total += come - gone
+        squares += (come - gone) * (come + gone)
+        ring[place(count)] = x
+        centred = squares - total * total * weight
+        means[place(count)] = anchor + total * weight
+        variances[place(count)] = centred * share
+        serving = centred >= max(suspect, CANCELLED * squares)
+        count += 1
+    moments.total = total
+    moments.squares = squares
+    moments.head += count
+    if np.isnan(xs[count - 1]):
+        means[count - 1] = np.nan
+        variances[count - 1] = np.nan
+        moments_clear(moments)
+    elif not serving or moments.head == moments.window:
+        _renew(moments, rings, means, variances, count - 1)
+    return count
+
+
+@compiled
+def _renew(moments: Moments, rings: Floats, means: Floats, variances: Floats, i: int) -> None:
+    """Anchor the sums at the mean, take them anew from the window, and write what follows from them for bar i.
+
+    Of every other value the sums are taken each for itself: neither waits for the other.
+    """
+    window = moments.window
+    anchor = moments.anchor + moments.total * moments.weight
+    ring = rings[moments.start : moments.start + window]
+    one = other = (0.0, 0.0)
+    for k in range(1, window, 2):
+        one = _with(one, ring[place(k - 1)] - anchor)
+        other = _with(other, ring[place(k)] - anchor)
+    if window % 2 == 1:
+        one = _with(one, ring[window - 1] - anchor)
+    total = one[0] + other[0]
+    squares = one[1] + other[1]
+    moments.anchor = anchor
+    moments.total = total
+    moments.squares = squares
+    moments.head %= window
+    variance = (squares - total * total * moments.weight) / (window - 1)
+    means[i] = anchor + total * moments.weight
+    variances[i] = variance if variance > ZERO else 0.0
+
+
+@inlined
+def _with(sums: tuple[float, float], x: float) -> tuple[float, float]:
+    """Sums of x and xx with one value more."""
+    return sums[0] + x, sums[1] + x * x

@@ -36,13 +36,15 @@ def share_run(share: Share, rings: Floats, legs: Counts, shares: Floats) -> None
     for i in range(legs.shape[0]):
         at = place(start + head)
         if filled == window:
-            total -= rings[at]
+            total += legs[i] - rings[at]
         else:
+            total += legs[i]
             filled += 1
-        total += legs[i]
         rings[at] = legs[i]
         head = head + 1 if head + 1 < window else 0
-        shares[i] = total / (2.0 * window) if filled == window else np.nan
+        shares[i] = total if filled == window else np.nan
+    for i in range(legs.shape[0]):
+        shares[i] = shares[i] / (2.0 * window)
     share.filled = filled
     share.head = head
     share.total = total

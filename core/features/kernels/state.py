@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config.core_policy import FeatureWindows
-from core.features.kernels.average import Average
+from core.features.kernels.average import AVERAGES, Average
 from core.features.kernels.compiled import record_type
 from core.features.kernels.extremes import Extremes
 from core.features.kernels.joint import Joint
@@ -32,7 +32,6 @@ ATR_B: Final = 5
 ATR_SPREAD: Final = 6
 GAIN: Final = 7
 LOSS: Final = 8
-AVERAGES: Final = 9
 """Places of the exponential averages."""
 
 
