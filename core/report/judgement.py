@@ -77,7 +77,7 @@ _ELSEWHERE: Final = frozenset(
     {
         *("model_version", "status", "reasons", "limits", "window", "comparison", "previous", "all_out_of_sample"),
         *("theta1", "theta2", "theta_status", "theta_reason", "n_pairs", "n_bars", "n_trades", "annual_return"),
-        *("stress", "money_curve", *(check.key for check in _CHECKS)),
+        *("stress", "money_curve", "theta_search", *(check.key for check in _CHECKS)),
     }
 )
 _ROWS_MOST: Final = 60

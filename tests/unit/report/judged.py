@@ -18,7 +18,7 @@ from core.stores.run_folder import RunFolder, RunIdentity
 from core.telemetry.logs import configure_logs
 from core.telemetry.progress import LoggedProgress
 from tasks.context import TaskContext
-from tasks.replay_record import ReplayRecord, write_frame, write_record
+from tasks.replay_record import ReplayRecord, StartCounts, write_frame, write_record
 from tests.fixtures.config_tree import CONFIGS
 
 VERSION = "20240601_0000_0a1b2c3d"
@@ -50,7 +50,9 @@ def write_run(
         RunIdentity(VERSION, VERSION, "2024-06-01T00:00:00Z", "1h", "da7a" * 16, "c0de" * 10, "c0f1" * 16, 7, None)
     )
     search, start, end = (int(each.timestamp()) for each in (SEARCH, ADOPTION, END))
-    write_record(run, ReplayRecord(search, start, end, 261, 3, 40_000, "f" * 64, None, None, "no model is deployed"))
+    starts = StartCounts(n_starts, n_starts, {})
+    judged = ReplayRecord(search, start, end, 261, 3, 40_000, "f" * 64, None, None, "no model is deployed", starts)
+    write_record(run, judged)
     candidates = _candidates(settings, n_starts)
     write_frame(run.candidates, candidates)
     write_frame(run.oos_predictions, _predictions(candidates))
