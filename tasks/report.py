@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
 from core.errors import InputError
+from core.models.leakage.certificate import read_certificate
 from core.report.compose import compose
 from core.report.html import render_html
 from core.report.material import CANDIDATE_COLUMNS, Material
@@ -92,10 +93,16 @@ def read_material(context: TaskContext, run: RunFolder, model_version: str) -> M
         surface=_if_there(run.theta / "theta_surface.parquet"),
         stress=_if_there(run.theta / "bt_stress_results.parquet"),
         index=_frame(run.dataset_index),
+        certificates=_certificates(run),
         universe=settings.universe,
         cost_table=settings.cost_table,
         policy=settings.backtest_policy,
     )
+
+
+def _certificates(run: RunFolder) -> tuple[dict[str, Any], ...]:
+    there = (path for path in (run.training_certificate, run.theta_certificate) if path.is_file())
+    return tuple(read_certificate(path.read_bytes(), str(path)).model_dump(mode="json") for path in there)
 
 
 def _require_pairs(trades: pd.DataFrame, known: set[str], run: RunFolder) -> None:
