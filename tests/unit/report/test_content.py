@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from core.report import pdf
 from core.report.compose import compose
 from core.report.document import Chart, Report, Section, Table
 from core.report.html import render_html
 from core.report.material import Material
 from core.report.pdf import render_pdf
+from core.report.typesetting import Sheet
 from core.report.wording import number, share, span
 from tasks.context import TaskContext
 from tasks.report import read_material
@@ -221,6 +224,30 @@ def test_the_same_run_gives_the_same_bytes(context: TaskContext, report: Report)
     assert first == render_pdf(two)
     assert first.startswith(b"%PDF-")
     assert b"CreationDate" not in first
+
+
+def test_the_pdf_sets_every_chapter_chart_and_table(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    drawn: list[str] = []
+    set_text, place = Sheet.text, pdf._place
+
+    def text(sheet: Sheet, x: float, y: float, said: str, size: float, **how: Any) -> None:
+        written.append(said)
+        set_text(sheet, x, y, said, size, **how)
+
+    def placed(figure: Any, x: float, y: float, height: float, chart: Chart) -> None:
+        drawn.extend([chart.key] if chart.draw is not None else [])
+        place(figure, x, y, height, chart)
+
+    monkeypatch.setattr(Sheet, "text", text)
+    monkeypatch.setattr(pdf, "_place", placed)
+    pages = re.findall(rb"/Type /Page\b", render_pdf(report))
+    assert len(pages) >= 8
+    titles = [part.title for part in report.sections]
+    titles += [chart.title for part in report.sections for chart in part.charts]
+    titles += [table.title for part in report.sections for table in part.tables]
+    assert [title for title in titles if title not in written] == []
+    assert drawn == [each.key for part in report.sections for each in part.charts if each.draw is not None]
 
 
 @pytest.mark.parametrize(
