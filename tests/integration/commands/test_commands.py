@@ -94,16 +94,19 @@ def test_an_unknown_version_is_named(command: Command) -> None:
         assert "20240101_0000_00000000" in result.stderr
 
 
-WORDS_WITH_RUN = [("features",), *((name, "--model-version=v") for name in ("train", "backtest", "theta", "publish"))]
-
-
-@pytest.mark.parametrize("words", WORDS_WITH_RUN, ids=[words[0] for words in WORDS_WITH_RUN])
-@pytest.mark.parametrize("run_id", ["../models", "..", "a/b", "/etc", ".hidden", "", "a\\b", "a\n"])
-def test_a_run_id_that_leads_out_of_the_runs_is_refused(tmp_path: Path, words: tuple[str, ...], run_id: str) -> None:
+@pytest.mark.parametrize(
+    ("task", "run_id"),
+    [
+        *((task, "../models") for task in ("features", "backtest", "theta", "report", "publish", "infer")),
+        *(("train", run_id) for run_id in ("..", "a/b", "/etc", ".hidden", "", "a\\b", "a\n")),
+    ],
+)
+def test_a_run_id_that_leads_out_of_the_runs_is_refused(tmp_path: Path, task: str, run_id: str) -> None:
+    words = {"features": (), "infer": ("--model-version=v", "--as-of=2024-01-01T00:00:00Z")}
     command = Command.over(CONFIGS, tmp_path, *NOWHERE)
-    exit_code, code, message = command.refusal(*words, f"--run-id={run_id}")
-    assert (exit_code, code) == (20, "STORE_NAME_INVALID")
-    assert repr(run_id) in message
+    refused = command.refusal(task, *words.get(task, ("--model-version=v",)), f"--run-id={run_id}")
+    assert refused[:2] == (20, "STORE_NAME_INVALID")
+    assert repr(run_id) in refused[2]
 
 
 @pytest.mark.parametrize(
