@@ -68,8 +68,9 @@ def main(
 ) -> None:
     """Tasks of ml-assets-core.
 
-    Exit codes: 0 done (a rejected model is done), 10 a data-quality gate failed, 11 blocked, 12 a rebuild or replay
-    differs from the record, 20 bad configuration or input, 30 a server or disk did not answer (try again).
+    Exit codes: 0 done (a rejected model is done), 2 wrong options, 10 a data-quality gate failed, 11 blocked, 12 a
+    rebuild or replay differs from the record, 20 bad configuration or input, 30 a server or disk did not answer
+    (try again).
 
     Example: python -m tasks --config configs ingest
     """

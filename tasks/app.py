@@ -14,7 +14,7 @@ import typer
 
 from core.config.environment_variables import read_service_environment, read_variables
 from core.config.loader import load_settings
-from core.errors import BlockedError, CoreError
+from core.errors import BlockedError, CoreError, InputError
 from core.stores.roots import StorageRoots
 from core.telemetry.logs import configure_logs
 from core.telemetry.progress import RedisProgress
@@ -54,7 +54,12 @@ def run_task(command: typer.Context, name: str, body: Callable[[TaskContext], Ta
 def build_context(options: GlobalOptions, name: str) -> TaskContext:
     """Read configuration and environment variables for the task `name`."""
     if options.config_root is None:
-        raise typer.BadParameter("--config (or CONFIG_ROOT) must name the configuration folder")
+        raise InputError(
+            "CONFIG_ROOT_MISSING",
+            "no configuration folder is named",
+            where="--config, CONFIG_ROOT",
+            remedy="name the folder with base/ and envs/: python -m tasks --config configs …",
+        )
     settings = load_settings(options.config_root, read_service_environment(os.environ))
     variables = read_variables(os.environ, settings.environment)
     log = configure_logs(variables.log_level, task=name, trace_id=options.trace_id)

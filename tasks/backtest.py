@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import numpy as np
@@ -10,7 +11,7 @@ import typer
 
 from core.backtest.engine import Window, run_backtest
 from core.backtest.frames import Run, equity_frame, summary_frame, trades_frame
-from core.backtest.replay import Market, portfolio_of, replay
+from core.backtest.replay import Market, count_untradable, portfolio_of, replay
 from core.backtest.summary import summarise
 from core.config.settings import Settings
 from core.config.universe import Pair
@@ -28,6 +29,7 @@ from tasks.context import TaskContext, TaskResult
 from tasks.deployed_replay import replay_deployed
 from tasks.replay_record import (
     ReplayRecord,
+    StartCounts,
     previous_theta,
     provenance_of,
     read_parquet,
@@ -73,7 +75,8 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
     core, policy = settings.core_policy, settings.backtest_policy
     candidates, marks = replay(predictions, market, core, policy)
     write_candidates(run, candidates, marks)
-    context.log.info("starts_replayed", n_starts=len(predictions), n_candidates=len(candidates))
+    starts = StartCounts(len(predictions), len(candidates), count_untradable(predictions, market, core))
+    context.log.info("starts_replayed", **asdict(starts))
     context.progress.advance(2, _STAGES, "stages")
 
     theta1, theta2 = previous_theta(settings, identity.previous)
@@ -101,6 +104,7 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
         deployed_from=span[0] if span else None,
         deployed_until=span[1] if span else None,
         deployed_note=note,
+        starts=starts,
     )
     write_record(run, record)
     context.progress.advance(_STAGES, _STAGES, "stages")
@@ -109,8 +113,7 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
             "run_dir": str(run.path),
             "theta1": theta1,
             "theta2": theta2,
-            "n_starts": len(predictions),
-            "n_candidates": len(candidates),
+            **asdict(starts),
         },
         metrics={
             "sharpe": done.summary.sharpe,

@@ -11,7 +11,7 @@ import structlog
 
 from core.config.environment_variables import EnvironmentVariables
 from core.config.settings import Settings
-from core.stores.roots import StorageRoots
+from core.stores.roots import StorageRoots, plain_name
 from core.stores.run_folder import RunFolder
 from core.telemetry.progress import Progress
 
@@ -31,8 +31,8 @@ class TaskContext:
     config_root: Path
 
     def run(self, run_id: str) -> RunFolder:
-        """The folder of a run."""
-        return RunFolder(self.roots.runs / run_id)
+        """The folder of a run. Raises InputError where the id names a folder elsewhere."""
+        return RunFolder(self.roots.runs / plain_name(run_id, "run id"))
 
 
 @dataclass(frozen=True)

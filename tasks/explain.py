@@ -16,7 +16,6 @@ from core.signals.signal import Signal
 from core.stores.bundle_store import Bundle
 from core.stores.market_data import load_pairs
 from core.stores.partition import iso
-from core.stores.run_folder import RunFolder
 from tasks.app import run_task
 from tasks.as_of import parse_as_of
 from tasks.context import TaskContext, TaskResult
@@ -115,7 +114,7 @@ def _run(context: TaskContext, bundle: Bundle, run_id: str | None) -> RecordedRu
     made = run_of_bundle(context, bundle)
     if run_id is None or run_id == made.identity.run_id:
         return made
-    return run_of_folder(context, RunFolder(context.roots.runs / Path(run_id).name))
+    return run_of_folder(context, context.run(run_id))
 
 
 def _bars(context: TaskContext, run: RecordedRun, pair_id: str, bar_ts: int) -> PairBars:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 import typer
 
-from core.errors import InputError
+from core.errors import BlockedError, InputError
 from core.features.batch import build_features
 from core.features.preprocessing import PairPreprocessing, preprocessing_report
 from core.features.table import FEATURE_COLUMNS, FeatureTable
@@ -62,7 +63,8 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
 
     Raises:
         QualityError: the gate failed.
-        InputError: the run is unknown, or no row of any pair is complete.
+        BlockedError: FEATURES_ROWS_NONE when no row of any pair is complete, naming the features that have no value.
+        InputError: the run is unknown.
     """
     settings, run = context.settings, context.run(run_id)
     identity = run.read_identity()
@@ -88,12 +90,17 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
     report = preprocessing_report(counts)
     write_json(run.preprocess_report, report)
     rows = pd.concat(extremes, ignore_index=True)
+    without = _without_rows(report["pairs"])
+    for pair_id, absent in without.items():
+        context.log.warning("pair_without_rows", pair=pair_id, never_defined=absent)
     if rows.empty:
-        raise InputError(
+        found = "; ".join(f"{pair_id}: {', '.join(absent)}" for pair_id, absent in without.items())
+        raise BlockedError(
             "FEATURES_ROWS_NONE",
-            "no bar of any pair has all its features; every window needs more bars than there are",
+            f"no bar of any pair has all its features; without a value at every bar are {found}",
             where=str(run.preprocess_report),
-            remedy="import a longer history, or look in the catalog's dataset_index_filtered.json for what is left out",
+            remedy="look whether the prices move and the catalog admits enough months (dataset_index_filtered.json);"
+            " else import a longer history",
         )
     gate = run_gate("features", features_suite(settings.core_policy.feature_windows), rows, run.gate("features"))
     return TaskResult(
@@ -102,6 +109,7 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
             "rows": sum(pair["rows"] for pair in report["pairs"].values()),
             "months_computed": computed,
             "months_cached": cached,
+            "pairs_without_rows": sorted(without),
             "gate_report": str(gate.report_path),
         }
     )
@@ -138,6 +146,15 @@ def export(context: TaskContext, pair_ids: list[str], out: Path, as_of: str | No
     rows.to_parquet(sink, index=False)
     write_bytes(out, sink.getvalue())
     return TaskResult(outputs={"file": str(out), "rows": len(rows), "pairs": len(bars), "columns": list(rows.columns)})
+
+
+def _without_rows(pairs: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Pairs that no bar of is of use, with the features that have no value at any bar of theirs."""
+    return {
+        pair_id: [name for name, many in found["excluded"]["nan_by_column"].items() if many == found["bars"]]
+        for pair_id, found in pairs.items()
+        if found["rows"] == 0
+    }
 
 
 def _extreme_rows(table: FeatureTable) -> pd.DataFrame:

@@ -26,6 +26,15 @@ _DEPLOYED: Final = "deployed_candidates.parquet"
 
 
 @dataclass(frozen=True)
+class StartCounts:
+    """Predicted starts, those that can be a position, and how many of the rest fall to each cause."""
+
+    n_starts: int
+    n_candidates: int
+    untradable: dict[str, int]
+
+
+@dataclass(frozen=True)
 class ReplayRecord:
     """Windows (epoch seconds UTC) and counts of a replay.
 
@@ -45,6 +54,7 @@ class ReplayRecord:
     deployed_from: int | None
     deployed_until: int | None
     deployed_note: str
+    starts: StartCounts
 
 
 def require_version(run: RunFolder, model_version: str) -> RunIdentity:
@@ -106,7 +116,8 @@ def write_record(run: RunFolder, record: ReplayRecord) -> None:
 
 def read_record(run: RunFolder) -> ReplayRecord:
     """Read the record. Raises InputError when backtest has not finished."""
-    return ReplayRecord(**read_json(run.backtest / _RECORD))
+    content = read_json(run.backtest / _RECORD)
+    return ReplayRecord(**{**content, "starts": StartCounts(**content["starts"])})
 
 
 def read_schema_hash(run: RunFolder) -> str:

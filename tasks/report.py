@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
 
 from core.errors import InputError
+from core.models.leakage.certificate import read_certificate
 from core.report.compose import compose
 from core.report.html import render_html
 from core.report.material import CANDIDATE_COLUMNS, Material
@@ -69,10 +71,12 @@ def read_material(context: TaskContext, run: RunFolder, model_version: str) -> M
     """Everything a report is written from.
 
     Raises:
-        InputError: a file of the run is absent or unreadable, or the configuration is of other pairs.
+        InputError: a file of the run is absent or unreadable, the run is blocked, or the configuration is of other
+            pairs.
     """
     settings, identity = context.settings, require_version(run, model_version)
     verdict = read_json(run.verdict)
+    _require_judged(verdict, run)
     trades = _frame(run.theta / "bt_trades.parquet")
     _require_pairs(trades, {pair.id for pair in settings.universe.pairs}, run)
     return Material(
@@ -92,10 +96,26 @@ def read_material(context: TaskContext, run: RunFolder, model_version: str) -> M
         surface=_if_there(run.theta / "theta_surface.parquet"),
         stress=_if_there(run.theta / "bt_stress_results.parquet"),
         index=_frame(run.dataset_index),
+        certificates=_certificates(run),
         universe=settings.universe,
         cost_table=settings.cost_table,
         policy=settings.backtest_policy,
     )
+
+
+def _certificates(run: RunFolder) -> tuple[dict[str, Any], ...]:
+    there = (path for path in (run.training_certificate, run.theta_certificate) if path.is_file())
+    return tuple(read_certificate(path.read_bytes(), str(path)).model_dump(mode="json") for path in there)
+
+
+def _require_judged(verdict: Mapping[str, Any], run: RunFolder) -> None:
+    if verdict.get("status") == "blocked":
+        raise InputError(
+            "REPORT_RUN_BLOCKED",
+            f"the run is blocked, so nothing of it was judged: {'; '.join(verdict['reasons'])}",
+            where=str(run.verdict),
+            remedy="mend what the reason names and run theta of this run again",
+        )
 
 
 def _require_pairs(trades: pd.DataFrame, known: set[str], run: RunFolder) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import pandas as pd
 import typer
@@ -35,6 +35,9 @@ from tasks.theta_search import find_theta, theta_content
 from tasks.verdict import verdict_content
 
 app = typer.Typer()
+
+_SEARCHED: Final = ("previous", "found", "gain", "n_starts", "n_trials")
+"""What verdict.json, and with it the registry, repeats of theta.json; without a θ within limits nothing is found."""
 
 
 @app.command()
@@ -84,7 +87,8 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
         workers=settings.retrain_policy.workers,
     )
     write_frame(run.theta / "theta_surface.parquet", surface)
-    write_json(run.theta / "theta.json", theta_content(identity, data, found))
+    searched_theta = theta_content(identity, data, found)
+    write_json(run.theta / "theta.json", searched_theta)
 
     book = Book(settings, candidates, marks, chosen.theta1, chosen.theta2)
     adoption = book.trade("adoption", Window(record.adoption_start, record.adoption_end))
@@ -100,6 +104,7 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
         stress = stress_book(context, run, book, adoption.result.window, identity.seed)
         write_frame(run.theta / "bt_stress_results.parquet", stress_frame(stress, chosen.theta1, chosen.theta2, stamp))
         content["stress"] = stress_content(stress)
+        content["theta_search"] = {name: searched_theta[name] for name in _SEARCHED if searched_theta[name] is not None}
     write_json(run.verdict, content)
     context.log.info("verdict", status=content["status"], reasons=content["reasons"])
     told = ("model_version", "status", "retrain_status", "reasons", "theta1", "theta2", "n_pairs", "n_bars")

@@ -67,6 +67,7 @@ def verdict_content(
         "earlier_verdicts": [verdict.model_version for verdict in earlier],
         "n_pairs": record.n_pairs,
         "n_bars": record.n_bars,
+        "starts": asdict(record.starts),
         "limits": limits.model_dump(),
         "window": {"start": _iso(record.adoption_start), "end": _iso(record.adoption_end)},
         "all_out_of_sample": asdict(everything.summary),

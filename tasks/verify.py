@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from core.stores.bundle_store import open_bundle
+from core.stores.roots import plain_name
 from core.stores.signing import SigningKeys
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
@@ -33,7 +34,7 @@ def verify_bundle(context: TaskContext, model_version: str, *, shared: bool) -> 
     """The task's body. Raises InputError, saying why, where the bundle does not verify."""
     root = context.roots.shared if shared else context.roots.models
     keys = SigningKeys.below(context.roots.archive, context.settings.environment.signing)
-    bundle = open_bundle(root / model_version, keys.public_key)
+    bundle = open_bundle(root / plain_name(model_version, "model version"), keys.public_key)
     return TaskResult(
         outputs={"model_version": model_version, "bundle": str(bundle.folder), "files": len(bundle.checksums)}
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,10 @@ from core.market.pairs import Floats, Ints, PairBars
 
 NEVER = np.iinfo(np.int64).min
 """A moment before all others: |z| was not yet seen below the entry limit."""
+TRADABLE: Final = -1
+UNTRADABLE: Final = ("outside_hours", "conversion_missing", "conversion_stale", "no_tradable_bar")
+"""Why a start can be no position: its own bar lies outside the trading hours of a leg or was filled in, a leg has no
+price to USD yet or only one that is too old, no bar trades within the horizon."""
 
 
 @dataclass(frozen=True)
@@ -149,10 +154,7 @@ def build_candidates(
     bars = market.bars
     starts = _locate(bars, predictions.ts)
     paths = scan_paths(bars, market.table, starts, label, decision, market.shift)
-    fresh = [
-        (leg.usd_age[starts] >= 0) & (leg.usd_age[starts] <= stale_seconds) for leg in (market.leg_a, market.leg_b)
-    ]
-    kept = np.flatnonzero((paths.entry >= 0) & (bars.filled[starts] == 0) & fresh[0] & fresh[1])
+    kept = np.flatnonzero(_untradable(market, paths, stale_seconds) == TRADABLE)
     fills_a, fills_b = _fills(bars, paths, kept, marks, delays or Delays.none(starts.size))
     length = bars.timeframe_seconds
     legs = tuple(
@@ -190,6 +192,17 @@ def build_candidates(
     )
 
 
+def untradable_starts(
+    market: PairMarket, ts: Ints, label: Label, decision: Decision, *, stale_seconds: int
+) -> NDArray[np.int8]:
+    """Why each start opening at `ts` (m,) has no candidate, the first that holds: places in UNTRADABLE, or TRADABLE.
+
+    Raises InputError as `build_candidates` does.
+    """
+    paths = scan_paths(market.bars, market.table, _locate(market.bars, ts), label, decision, market.shift)
+    return _untradable(market, paths, stale_seconds)
+
+
 def pool_candidates(parts: Sequence[Candidates]) -> Candidates:
     """Candidates of several pairs in one order: by decision moment, then by the order of the parts."""
     pairs = tuple(pair for part in parts for pair in part.pairs)
@@ -207,6 +220,20 @@ def pool_candidates(parts: Sequence[Candidates]) -> Candidates:
     marks = {name: joined.pop(name)[flat] for name in ("mark_a", "mark_b")}
     ordered = {name: values[order] for name, values in joined.items()}
     return Candidates(pairs=pairs, mark_start=np.concatenate(([0], np.cumsum(counts[order]))), **marks, **ordered)
+
+
+def _untradable(market: PairMarket, paths: PositionPaths, stale_seconds: int) -> NDArray[np.int8]:
+    ages = np.stack([leg.usd_age[paths.start] for leg in (market.leg_a, market.leg_b)])
+    causes = {
+        "outside_hours": market.bars.filled[paths.start] != 0,
+        "conversion_missing": (ages < 0).any(axis=0),
+        "conversion_stale": (ages > stale_seconds).any(axis=0),
+        "no_tradable_bar": paths.entry < 0,
+    }
+    found = np.full(paths.start.shape, TRADABLE, dtype=np.int8)
+    for place, name in reversed(list(enumerate(UNTRADABLE))):
+        found[causes[name]] = place
+    return found
 
 
 def _assemble(

@@ -10,11 +10,13 @@ import numpy as np
 import pandas as pd
 
 from core.backtest.candidates import (
+    UNTRADABLE,
     Candidates,
     PairMarket,
     Predictions,
     build_candidates,
     pool_candidates,
+    untradable_starts,
 )
 from core.backtest.daily_marks import DailyMarks, daily_marks
 from core.backtest.engine import Portfolio
@@ -77,6 +79,26 @@ def replay(
         for pair_id in market.bars
     ]
     return pool_candidates(parts), marks
+
+
+def count_untradable(predictions: pd.DataFrame, market: Market, core: CorePolicy) -> dict[str, int]:
+    """How many predicted starts have no candidate, by the first cause of UNTRADABLE that holds; every cause is named.
+
+    Args and errors as of `replay`.
+    """
+    _check(predictions, market)
+    found = dict.fromkeys(UNTRADABLE, 0)
+    for pair_id in market.bars:
+        causes = untradable_starts(
+            pair_market(market, pair_id),
+            _of_pair(predictions, pair_id).ts,
+            core.label,
+            core.decision,
+            stale_seconds=core.signal.stale_threshold_seconds,
+        )
+        for place, name in enumerate(UNTRADABLE):
+            found[name] += int(np.count_nonzero(causes == place))
+    return found
 
 
 def pair_market(market: Market, pair_id: str) -> PairMarket:

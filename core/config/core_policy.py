@@ -159,7 +159,7 @@ class ThetaSearch(ConfigModel):
     """Coarse grid, then Optuna (SPEC TH-1), then the stabiliser (SPEC TH-3)."""
 
     grid_points: Annotated[int, Field(ge=2)]
-    trials: PositiveInt
+    trials: Annotated[int, Field(ge=50, le=100, description="most proposals of TPE, after the grid")]
     early_stop_trials: PositiveInt
     min_candidates: NonNegativeInt
     step_max: PositiveFloat

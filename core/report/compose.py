@@ -10,6 +10,7 @@ from core.report.evidence import data_section, provenance_section
 from core.report.importance import importance_section
 from core.report.judgement import headline_facts, judgement_section, summary_sentence
 from core.report.labels import labels_section
+from core.report.leakage import leakage_section
 from core.report.material import Material
 from core.report.stress import stress_section
 from core.report.threshold import threshold_section
@@ -37,6 +38,7 @@ def compose(material: Material) -> Report:
             threshold_section(material),
             labels_section(material),
             importance_section(material),
+            leakage_section(material),
             data_section(material),
             provenance_section(material),
         ),

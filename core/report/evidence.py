@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Final
 
 from core.report.document import Fact, Section, Table
@@ -33,7 +34,7 @@ def data_section(material: Material) -> Section:
         "A partition is one month of one symbol. The catalog admits it or leaves it out by the limits of "
         "pipeline_policy.yaml; nothing bridges a month that is left out.",
         facts=facts,
-        tables=(_reasons(excluded), _left_out(excluded), _pairs(material)),
+        tables=(_reasons(excluded), _left_out(excluded), _pairs(material), _starts(verdict)),
     )
 
 
@@ -85,6 +86,26 @@ def _pairs(material: Material) -> Table:
         rows,
         text="Warm-up bars have not the whole window of some feature behind them and are used by nothing.",
         absent="The run has no preprocess report.",
+    )
+
+
+def _starts(verdict: Mapping[str, Any]) -> Table:
+    starts = verdict.get("starts")
+    rows = (
+        (
+            ("predicted out of sample", f"{starts['n_starts']:,}"),
+            *((f"left out: {_plain(cause)}", f"{many:,}") for cause, many in starts["untradable"].items()),
+            ("can be a position", f"{starts['n_candidates']:,}"),
+        )
+        if starts
+        else ()
+    )
+    return Table(
+        "From starts to positions",
+        ("Starts", "Number"),
+        rows,
+        text="What θ, the capital and positions already held then leave of them is in the chapter on trades.",
+        absent="Not computed for this run.",
     )
 
 

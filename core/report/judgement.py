@@ -22,12 +22,18 @@ class _Check:
     form: str
 
     def outcome(self, verdict: Mapping[str, Any]) -> str:
-        """`holds` or `missed`; `not computed` where the number or the limit is not there."""
+        """`holds`, `missed` or `reported`; `not computed` where the number or the limit is not there."""
         value, limit = _at(verdict, self.key), _at(verdict["limits"], self.limit)
         if value is None or limit is None:
             return NOT_COMPUTED
+        if self._reported_only(limit):
+            return "reported"
         holds = {"above": value > limit, "below": value < limit, "at least": value >= limit, "at most": value <= limit}
-        return "holds" if holds[self.rule] else "missed"
+        return _outcome(holds[self.rule])
+
+    def _reported_only(self, limit: float) -> bool:
+        """Whether no probability can miss it: the policy then wants the number without judging by it."""
+        return (self.rule, limit) in {("at least", 0.0), ("at most", 1.0)}
 
     def found(self, verdict: Mapping[str, Any]) -> str:
         return number(_at(verdict, self.key), self.form)
@@ -36,6 +42,8 @@ class _Check:
         limit = _at(verdict["limits"], self.limit)
         if limit is None:
             return "no limit recorded"
+        if self._reported_only(limit):
+            return "none, reported only"
         return f"{self.rule} {number(limit, self.form)}"
 
 
@@ -77,7 +85,7 @@ _ELSEWHERE: Final = frozenset(
     {
         *("model_version", "status", "reasons", "limits", "window", "comparison", "previous", "all_out_of_sample"),
         *("theta1", "theta2", "theta_status", "theta_reason", "n_pairs", "n_bars", "n_trades", "annual_return"),
-        *("stress", "money_curve", *(check.key for check in _CHECKS)),
+        *("stress", "money_curve", "theta_search", "starts", *(check.key for check in _CHECKS)),
     }
 )
 _ROWS_MOST: Final = 60
@@ -156,18 +164,25 @@ def judgement_section(material: Material) -> Section:
 
 
 def _comparison(verdict: Mapping[str, Any]) -> Table:
-    title, header = "Against the deployed model", ("Number", "This model", "Deployed", "Limit")
+    title, header = "Against the deployed model", ("Number", "This model", "Deployed", "Limit", "Outcome")
     compared, limits = verdict.get("comparison", {}), verdict["limits"]
     if "challenger" not in compared:
         reason = compared.get("reason", "the run records no comparison")
         return Table(title, header, (), absent=f"Not compared: {reason}.")
     new, old = compared["challenger"], compared["deployed"]
-    wanted = {
-        "sharpe": f"at least {number(limits.get('sharpe_ratio_to_deployed_min'))} × the deployed",
-        "max_drawdown": f"at most {share(limits.get('max_drawdown_above_deployed'))} above the deployed",
+    ratio, above = (limits.get(name) for name in ("sharpe_ratio_to_deployed_min", "max_drawdown_above_deployed"))
+    rule = {
+        "sharpe": (
+            f"at least {number(ratio)} × the deployed",
+            _outcome(None if ratio is None else new["sharpe"] >= ratio * old["sharpe"]),
+        ),
+        "max_drawdown": (
+            f"at most {share(above)} above the deployed",
+            _outcome(None if above is None else new["max_drawdown"] <= old["max_drawdown"] + above),
+        ),
     }
     rows = tuple(
-        (name, number(new.get(key), form), number(old.get(key), form), wanted.get(key, "for information"))
+        (name, number(new.get(key), form), number(old.get(key), form), *rule.get(key, ("for information", "–")))
         for name, key, form in _COMPARED
     )
     text = (
@@ -177,7 +192,14 @@ def _comparison(verdict: Mapping[str, Any]) -> Table:
     if paired:
         ends = span(paired["low"], paired["high"], "+.2f")
         text += f" Sharpe difference {number(paired['difference'], '+.2f')} ({ends}): {_words(paired['answer'])}."
-    return Table(title, header, rows, left=(0, 3), text=text)
+        if paired["answer"] == "unproven":
+            decides = _words(limits.get("paired", {}).get("unproven_decides", NOT_COMPUTED))
+            text += f" What the policy does with unproven: {decides}."
+    return Table(title, header, rows, left=(0, 3, 4), text=text)
+
+
+def _outcome(holds: bool | None) -> str:
+    return NOT_COMPUTED if holds is None else ("holds" if holds else "missed")
 
 
 def _words(name: str) -> str:

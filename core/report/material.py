@@ -37,7 +37,8 @@ class Material:
 
     `identity` is run.json, `verdict` verdict.json, `theta` theta.json, `metrics` metrics.json, `preprocess`
     preprocess_report.json and `filtered` dataset_index_filtered.json. The frames are the Parquet tables of the same
-    names, moments in UTC; `candidates` holds CANDIDATE_COLUMNS of every out-of-sample start. `surface` (theta1, theta2,
+    names, moments in UTC; `candidates` holds CANDIDATE_COLUMNS of every out-of-sample start. `certificates` are
+    leak_certificate.json of the training and of the θ search, as far as they are there. `surface` (theta1, theta2,
     value, …) and `stress` (scenario, multiple, sharpe, …) are None where the run has none.
     """
 
@@ -58,6 +59,7 @@ class Material:
     stress: pd.DataFrame | None
     index: pd.DataFrame
     universe: Universe
+    certificates: tuple[Mapping[str, Any], ...]
     cost_table: CostTable
     policy: BacktestPolicy
 

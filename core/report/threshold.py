@@ -35,7 +35,7 @@ def threshold_section(material: Material) -> Section:
     return Section(
         "theta",
         "θ search",
-        "A start is traded when AI1's probability is at least θ1 and AI2's risk at most θ2. θ is searched on the "
+        "A start may be traded when AI1's probability is above θ1 and AI2's risk below θ2. θ is searched on the "
         f"months before the adoption window. {theta['reason'][:1].upper()}{theta['reason'][1:]}.",
         facts=facts,
         charts=(_surface(material), _course(material)),

@@ -108,7 +108,8 @@ def verify(folder: Path, public_key: Path) -> None:
     """Check signature, set of files and checksums; nothing is parsed but signature and checksums.
 
     Raises:
-        InputError: BUNDLE_… with the reason.
+        InputError: BUNDLE_… with the reason; BUNDLE_RELEASE_OTHER for one that is whole and signed, but holds other
+            files than a bundle of this release.
     """
     if not folder.is_dir():
         raise InputError(
@@ -123,10 +124,11 @@ def verify(folder: Path, public_key: Path) -> None:
         raise _refused(folder, f"these are no plain files: {', '.join(foreign)}")
     verify_folder(folder, public_key)
     listed = _read_checksums(folder)
-    expected = {*CONTENT, CHECKSUMS, SIGNATURE}
-    if set(present) != expected or set(listed) != set(CONTENT):
-        wrong = sorted(set(present) ^ expected | set(listed) ^ set(CONTENT))
-        raise _refused(folder, f"these files are missing or do not belong to a bundle: {', '.join(wrong)}")
+    if set(present) != {*listed, CHECKSUMS, SIGNATURE}:
+        wrong = sorted(set(present) ^ {*listed, CHECKSUMS, SIGNATURE})
+        raise _refused(folder, f"its files are not those checksums.json lists: {', '.join(wrong)}")
+    if set(listed) != set(CONTENT):
+        raise _of_another_release(folder, set(listed))
     for name in CONTENT:
         _read_checked(folder, name, listed)
 
@@ -192,4 +194,18 @@ def _refused(folder: Path, why: str) -> InputError:
         f"the bundle is refused: {why}",
         where=str(folder),
         remedy="publish the version again from its run, and find out who changed the folder",
+    )
+
+
+def _of_another_release(folder: Path, held: set[str]) -> InputError:
+    differences = [
+        f"{word} {', '.join(sorted(names))}"
+        for word, names in (("without", set(CONTENT) - held), ("with", held - set(CONTENT)))
+        if names
+    ]
+    return InputError(
+        "BUNDLE_RELEASE_OTHER",
+        f"the bundle is whole and signed, but holds the files of another release: {' and '.join(differences)}",
+        where=str(folder),
+        remedy="nobody touched it: read it with the release that published it, or run the chain for a model of this",
     )

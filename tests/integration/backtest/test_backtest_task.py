@@ -152,6 +152,9 @@ def test_the_tables_the_record_and_the_last_line_agree(replayed: Replayed, train
         name: summary[name] for name in ("sharpe", "max_drawdown", "trades_per_year", "n_trades")
     }
     assert last["outputs"]["n_candidates"] == pq.read_metadata(replayed.run.candidates).num_rows
+    starts = {name: last["outputs"][name] for name in ("n_starts", "n_candidates", "untradable")}
+    assert record["starts"] == starts
+    assert starts["n_candidates"] + sum(starts["untradable"].values()) == starts["n_starts"] == len(trained.predictions)
     windows = orjson.loads(trained.run.metrics.read_bytes())["windows"]
     assert windows["theta"] == [record["theta_start"], record["adoption_start"]]
     assert windows["adoption"] == [record["adoption_start"], record["adoption_end"]]

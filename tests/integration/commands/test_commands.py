@@ -7,13 +7,16 @@ import stat
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from core.stores.audit import Audit
 from core.stores.bundle_store import CONTENT
 from core.stores.database import current_revision
 from core.stores.tables import RunStatus
+from tasks.__main__ import app
 from tests.fixtures.command_line import Command
 from tests.fixtures.config_tree import CONFIGS
+from tests.fixtures.tiny_market import NOWHERE
 from tests.integration.publish.judged_runs import judged_run, make_context
 
 
@@ -89,6 +92,36 @@ def test_an_unknown_version_is_named(command: Command) -> None:
         result = command.run(*words, "--model-version", "20240101_0000_00000000")
         assert result.exit_code == 20
         assert "20240101_0000_00000000" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("task", "run_id"),
+    [
+        *((task, "../models") for task in ("features", "backtest", "theta", "report", "publish", "infer")),
+        *(("train", run_id) for run_id in ("..", "a/b", "/etc", ".hidden", "", "a\\b", "a\n")),
+    ],
+)
+def test_a_run_id_that_leads_out_of_the_runs_is_refused(tmp_path: Path, task: str, run_id: str) -> None:
+    words = {"features": (), "infer": ("--model-version=v", "--as-of=2024-01-01T00:00:00Z")}
+    command = Command.over(CONFIGS, tmp_path, *NOWHERE)
+    refused = command.refusal(task, *words.get(task, ("--model-version=v",)), f"--run-id={run_id}")
+    assert refused[:2] == (20, "STORE_NAME_INVALID")
+    assert repr(run_id) in refused[2]
+
+
+@pytest.mark.parametrize(
+    "words", [("verify",), ("reproduce",), ("explain", "--pair=A-B", "--bar=2024-01-01T00:00:00Z")]
+)
+def test_a_model_version_that_leads_out_of_the_models_is_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    command = Command.over(CONFIGS, tmp_path, *NOWHERE)
+    assert command.refusal(*words, "--model-version=../runs/r1")[:2] == (20, "STORE_NAME_INVALID")
+
+
+def test_without_a_configuration_the_last_line_says_so() -> None:
+    result = CliRunner().invoke(app, ["verify", "--model-version", "v"], env={"CONFIG_ROOT": None})
+    assert result.exit_code == 20
+    assert json.loads(result.stdout.splitlines()[-1])["error"]["code"] == "CONFIG_ROOT_MISSING"
+    assert "--config" in result.stderr
 
 
 def test_record_run_counts_failures_in_a_row(registry_url: str, command: Command) -> None:

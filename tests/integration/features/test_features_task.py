@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import orjson
 import pandas as pd
 import pytest
 
-from core.errors import InputError
+from core.errors import BlockedError, InputError
 from core.features.batch import build_features
 from core.features.table import FEATURE_COLUMNS
 from core.stores.catalog_index import read_index
+from core.stores.feature_cache import build_months
 from core.stores.market_data import load_pairs, pair_months
 from core.stores.run_folder import RunFolder
 from tasks import catalog
@@ -43,6 +47,7 @@ def run(world: World, registry_url: str, monkeypatch: pytest.MonkeyPatch) -> Run
 def test_a_run_s_features_are_cached_reported_and_gated(world: World, run: RunFolder) -> None:
     context = world.context()
     outputs = build_run(context, run.path.name).outputs
+    assert outputs["pairs_without_rows"] == []
     assert (outputs["pairs"], outputs["months_computed"], outputs["months_cached"]) == (1, 4, 0)
     cached = list((context.roots.features / "1h" / PAIR).glob("*/*.parquet"))
     assert sorted(path.parent.name for path in cached) == ["2023-12", "2024-01", "2024-02", "2024-03"]
@@ -52,6 +57,41 @@ def test_a_run_s_features_are_cached_reported_and_gated(world: World, run: RunFo
 
     again = build_run(context, run.path.name).outputs
     assert (again["months_computed"], again["months_cached"], again["rows"]) == (0, 4, outputs["rows"])
+
+
+@pytest.mark.parametrize("still", [("GBPUSD",), ("AUDUSD", "GBPUSD")], ids=["one leg", "both legs"])
+def test_prices_that_stand_still_block_and_the_features_without_a_value_are_named(
+    tmp_path: Path, registry_url: str, monkeypatch: pytest.MonkeyPatch, still: tuple[str, ...]
+) -> None:
+    world = World(tmp_path, settings())
+    world.write_all()
+    for symbol in still:
+        frame = world.raw(symbol)
+        world.write(symbol, frame.assign(**dict.fromkeys(("open", "high", "low", "close"), 1.25)))
+    context = world.context(registry_url)
+    import_bars(context, world.bars, "run", None)
+    monkeypatch.setattr(catalog, "run_gate", lambda *_: None)
+    run = RunFolder(Path(str(catalog_lake(context, None).outputs["run_dir"])))
+    with pytest.raises(BlockedError, match=rf"FEATURES_ROWS_NONE.*{PAIR}: .*rho_rolling"):
+        build_run(context, run.path.name)
+    report = orjson.loads(run.preprocess_report.read_bytes())["pairs"][PAIR]
+    assert report["rows"] == 0
+    assert report["excluded"]["nan_by_column"]["rho_rolling"] == report["bars"] > 1000
+    assert not run.gate("features").exists()
+
+
+def test_a_feature_without_any_value_blocks_and_is_named(
+    world: World, run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_rsi(*given: Any) -> Iterator[Any]:
+        for month in build_months(*given):
+            values = month.table.values.copy()
+            values[:, FEATURE_COLUMNS.index("rsi_spread")] = np.nan
+            yield replace(month, table=replace(month.table, values=values))
+
+    monkeypatch.setattr("tasks.features.build_months", without_rsi)
+    with pytest.raises(BlockedError, match=rf"FEATURES_ROWS_NONE.* are {PAIR}: rsi_spread \["):
+        build_run(world.context(), run.path.name)
 
 
 def test_bars_by_the_month_are_the_bars_of_the_whole_history(world: World, run: RunFolder) -> None:

@@ -48,7 +48,7 @@ def publish_tiny_market(folder: Path, postgres_url: str, redis_url: str) -> Publ
     root = markets.tiny(folder)
     for name, limit in LOWERED.items():
         change(root, "backtest_policy.yaml", f"adoption.{name}", limit)
-    change(root, "core_policy.yaml", "theta_search.trials", 5)
+    change(root, "core_policy.yaml", "theta_search.early_stop_trials", 5)
     change(root, "core_policy.yaml", "theta_search.bootstrap_resamples", 100)
     context = _with(make_context(folder / "archive", postgres_url, redis_url), load_settings(root, "dev"))
     import_bars(context, None, "test", None)

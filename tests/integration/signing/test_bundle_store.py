@@ -18,7 +18,7 @@ from core.stores import bundle_store
 from core.stores.bundle_store import CHECKSUMS, CONTENT, assemble, open_bundle, remove, remove_unfinished, verify
 from core.stores.files import sha256_file
 from core.stores.shared_storage import distribute
-from core.stores.signing import SIGNATURE, SigningKeys
+from core.stores.signing import SIGNATURE, SigningKeys, sign_folder
 from tests.integration.signing.bundles import VERSION, bundle_content, make_bundle, make_pair
 
 
@@ -137,6 +137,37 @@ def test_a_signed_bundle_of_another_version_is_refused(folder: Path, keys: Signi
     moved = folder.rename(folder.with_name("20250101_0000_0000abcd"))
     with pytest.raises(InputError, match=f"bundle of version {VERSION}"):
         open_bundle(moved, keys.public_key)
+
+
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ([name for name in CONTENT if name != "leak_certificate.json"], "without leak_certificate.json"),
+        ([*CONTENT, "model_ai4.pkl"], "with model_ai4.pkl"),
+        ([*CONTENT[1:], "model_ai4.pkl"], f"without {CONTENT[0]} and with model_ai4.pkl"),
+    ],
+)
+def test_a_whole_bundle_of_another_release_is_told_from_a_touched_one(
+    tmp_path: Path, keys: SigningKeys, monkeypatch: pytest.MonkeyPatch, names: list[str], told: str
+) -> None:
+    content = {name: bundle_content().get(name, b"x") for name in names}
+    with monkeypatch.context() as patch:
+        patch.setattr(bundle_store, "CONTENT", tuple(names))
+        folder = tmp_path / "models" / VERSION
+        assemble(folder, content, keys)
+    with pytest.raises(InputError, match=rf"BUNDLE_RELEASE_OTHER.*{told} ") as raised:
+        open_bundle(folder, keys.public_key)
+    assert "nobody touched it" in raised.value.remedy
+    _alter(folder)
+    with pytest.raises(InputError, match=r"BUNDLE_SIGNATURE_REFUSED"):
+        open_bundle(folder, keys.public_key)
+
+
+def test_a_signed_folder_that_holds_more_than_its_checksums_list_is_refused(folder: Path, keys: SigningKeys) -> None:
+    _add(folder)
+    sign_folder(folder, keys)
+    with pytest.raises(InputError, match=r"BUNDLE_CONTENT_REFUSED.*model_ai4\.pkl"):
+        verify(folder, keys.public_key)
 
 
 def test_nothing_is_unpickled_from_a_forged_bundle(tmp_path: Path, folder: Path, keys: SigningKeys) -> None:

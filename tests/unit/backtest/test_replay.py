@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from core.backtest.engine import Window, run_backtest
-from core.backtest.replay import Market, known_starts, portfolio_of, replay
+from core.backtest.replay import Market, count_untradable, known_starts, portfolio_of, replay
 from core.config.settings import Settings
 from core.errors import BlockedError, InputError
 from tests.unit.backtest.market import HOUR, LABEL, pair_market
@@ -65,6 +65,37 @@ def test_predictions_become_trades_in_dollars(settings: Settings) -> None:
     assert candidates.weight_a.tolist() == [-0.5, 0.5]
     assert np.isnan(candidates.risk_event[1])
     assert result.equity[-1] < 1e6  # prices stand still, so only costs are left
+
+
+def test_each_start_without_a_candidate_is_counted_under_its_cause(settings: Settings) -> None:
+    # the starts of bars 0 and 4; each case takes one of them away, the last both
+    market = market_of(settings)
+    core = settings.core_policy.model_copy(update={"label": LABEL})
+    bars, usdjpy = market.bars["EURJPY-GBPJPY"], market.conversion["USDJPY"]
+    strict = core.model_copy(update={"signal": core.signal.model_copy(update={"stale_threshold_seconds": 3 * HOUR})})
+    late = {"conversion": {"USDJPY": usdjpy.iloc[1:]}}
+    old = {"conversion": {"USDJPY": usdjpy.iloc[:1]}}
+    ended = {"bars": {bars.pair_id: replace(bars, filled=np.array([0, 1, 1, 1, 0, 1, 1, 1], dtype=np.uint8))}}
+    days = 5 * 86_400
+    saturday = {
+        "bars": {bars.pair_id: replace(bars, ts=bars.ts + days)},
+        "tables": {bars.pair_id: replace(market.tables[bars.pair_id], ts=bars.ts + days)},
+        "conversion": {"USDJPY": usdjpy.assign(ts=lambda frame: frame["ts"] + pd.Timedelta(days=5))},
+    }
+    for change, counted in (
+        ({}, {}),
+        (late, {"conversion_missing": 1}),
+        (old, {"conversion_stale": 1}),
+        (ended, {"no_tradable_bar": 1}),
+        (saturday, {"outside_hours": 2}),
+    ):
+        changed = replace(market, **change)
+        predictions = predictions_of(changed)
+        found = count_untradable(predictions, changed, strict)
+        none = dict.fromkeys(("outside_hours", "conversion_missing", "conversion_stale", "no_tradable_bar"), 0)
+        assert found == {**none, **counted}
+        candidates, _ = replay(predictions, changed, strict, settings.backtest_policy)
+        assert len(candidates) + sum(found.values()) == len(predictions)
 
 
 @pytest.mark.parametrize("column", ["z", "return_prob", "risk_score", "position_scale"])

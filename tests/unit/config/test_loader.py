@@ -95,6 +95,8 @@ def test_the_report_names_where_and_what_to_do(tmp_path: Path) -> None:
         ("core_policy.yaml", "decision.z_stop", 1.5, "z_entry < decision.z_stop"),
         ("core_policy.yaml", "model_inputs", ["dz"], "names that stand in model_inputs"),
         ("core_policy.yaml", "model_inputs", ["velocity"], "Input should be"),
+        ("core_policy.yaml", "theta_search.trials", 49, "greater than or equal to 50"),
+        ("core_policy.yaml", "theta_search.trials", 101, "less than or equal to 100"),
         ("retrain_policy.yaml", "history_months", 480, "at most history_lookback_months"),
         ("retrain_policy.yaml", "history_months", 20, "at least 3 months for the θ search"),
         ("retrain_policy.yaml", "versions_kept", 3, "greater than or equal to 5"),

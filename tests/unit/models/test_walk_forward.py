@@ -16,6 +16,7 @@ from core.features.batch import build_features
 from core.market.pairs import PairBars
 from core.models.artifact import dump
 from core.models.checks import check_pool
+from core.models.folds import split_folds
 from core.models.learning import Learning, plan_learning
 from core.models.pooling import pool_pairs
 from core.models.predictor import Predictor
@@ -158,6 +159,37 @@ def test_too_few_starts_or_a_degenerate_label_block() -> None:
     safe = replace(pool, samples=replace(pool.samples, ai2=np.zeros(len(pool.samples))))
     with pytest.raises(BlockedError, match=r"MODEL_LABEL_DEGENERATE.*0\.0% of the labels of ai2"):
         check_pool(safe, windows, retrain.model_copy(update={"min_starts": 50}))
+
+
+def _in_block(pool: Pool, learning: Learning, number: int) -> np.ndarray:
+    """The labelled starts that fold `number` of the fit on all data validates."""
+    train = pool.samples.take(pool.samples.labelled)
+    fold = split_folds(train, pool.timeline, learning.validation)[number]
+    inside: np.ndarray = np.isin(pool.samples.number, train.number[fold.test])
+    return inside
+
+
+def test_a_fold_validated_without_a_positive_is_calibrated_on_the_others_in_finite_numbers() -> None:
+    pool = random_pool(11, 3_300)
+    _, learning, _, _ = _plan(pool)
+    inside = _in_block(pool, learning, 2)
+    samples = replace(pool.samples, ai2=np.where(inside, 0.0, pool.samples.ai2))
+    fit = fit_all(replace(pool, samples=samples), learning)
+    (fold,) = [fold for fold in fit.record.folds if samples.ai2[fold.test].max() == 0.0]
+    assert samples.ai2[fold.train].max() == 1.0
+    predictions = Predictor(fit.models, learning.columns).predict(samples.rows, samples.z)
+    assert np.isfinite(np.array(predictions)).all()
+    assert ((predictions.risk_score >= 0.0) & (predictions.risk_score <= 1.0)).all()
+
+
+def test_a_fold_that_would_learn_without_a_positive_blocks_and_is_named() -> None:
+    pool = random_pool(11, 3_300)
+    _, learning, _, _ = _plan(pool)
+    inside = _in_block(pool, learning, 2)
+    samples = replace(pool.samples, ai2=np.where(inside, pool.samples.ai2, 0.0 * pool.samples.ai2))
+    assert samples.ai2[inside].max() == 1.0
+    with pytest.raises(BlockedError, match=r"MODEL_LABEL_ONE_CLASS.* training labels of ai2 are 0"):
+        fit_all(replace(pool, samples=samples), learning)
 
 
 def test_predictions_of_no_row_are_empty() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,22 @@ from core.backtest.metrics import max_drawdown
 from core.config.environment_variables import EnvironmentVariables
 from core.config.loader import load_settings
 from core.config.settings import Settings
-from core.stores.files import write_json
+from core.models.leakage.certificate import Check, certify, conclude
+from core.stores.files import write_bytes, write_json
 from core.stores.roots import StorageRoots
 from core.stores.run_folder import RunFolder, RunIdentity
 from core.telemetry.logs import configure_logs
 from core.telemetry.progress import LoggedProgress
 from tasks.context import TaskContext
-from tasks.replay_record import ReplayRecord, write_frame, write_record
+from tasks.replay_record import ReplayRecord, StartCounts, write_frame, write_record
 from tests.fixtures.config_tree import CONFIGS
 
 VERSION = "20240601_0000_0a1b2c3d"
 SEARCH, ADOPTION, END = (pd.Timestamp(day, tz="UTC") for day in ("2022-06-01", "2023-06-01", "2024-06-01"))
 LOT_USD = 100_000.0
+COMPARED = (
+    "label windows of the rows each fold was fitted on, widened by purge and embargo, with those it was scored on"
+)
 
 
 def context_of(archive: Path) -> TaskContext:
@@ -50,7 +56,9 @@ def write_run(
         RunIdentity(VERSION, VERSION, "2024-06-01T00:00:00Z", "1h", "da7a" * 16, "c0de" * 10, "c0f1" * 16, 7, None)
     )
     search, start, end = (int(each.timestamp()) for each in (SEARCH, ADOPTION, END))
-    write_record(run, ReplayRecord(search, start, end, 261, 3, 40_000, "f" * 64, None, None, "no model is deployed"))
+    starts = StartCounts(n_starts + 20, n_starts, {"outside_hours": 20})
+    judged = ReplayRecord(search, start, end, 261, 3, 40_000, "f" * 64, None, None, "no model is deployed", starts)
+    write_record(run, judged)
     candidates = _candidates(settings, n_starts)
     write_frame(run.candidates, candidates)
     write_frame(run.oos_predictions, _predictions(candidates))
@@ -63,7 +71,12 @@ def write_run(
     write_frame(run.theta / "bt_summary.parquet", _summary(n_trades, equity))
     write_frame(run.theta / "trials.parquet", _trials(40 if n_starts else 1))
     write_json(run.theta / "theta.json", _theta(n_starts))
-    write_json(run.verdict, _verdict(n_trades, stress=stress))
+    write_json(run.verdict, {**_verdict(n_trades, stress=stress), "starts": asdict(starts)})
+    for path, counts in (
+        (run.training_certificate, {"windows_final": 1_200, "scalers": 2}),
+        (run.theta_certificate, {"theta_window": 1}),
+    ):
+        write_bytes(path, certify(VERSION, 7, starmap(_passed, counts.items())).to_json())
     write_json(run.metrics, _metrics(candidates))
     _write_data(run, settings)
     if stress:
@@ -266,6 +279,10 @@ def _verdict(n_trades: int, *, stress: bool) -> dict[str, Any]:
         "deflated_sharpe": None,
         **({"stress": {"scenarios": edges}} if stress else {}),
     }
+
+
+def _passed(name: str, count: int) -> Check:
+    return conclude(name, COMPARED, count, ())
 
 
 def _metrics(candidates: pd.DataFrame) -> dict[str, Any]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from core.report import pdf
 from core.report.compose import compose
 from core.report.document import Chart, Report, Section, Table
 from core.report.html import render_html
 from core.report.material import Material
 from core.report.pdf import render_pdf
+from core.report.typesetting import Sheet
 from core.report.wording import number, share, span
 from tasks.context import TaskContext
 from tasks.report import read_material
 from tests.unit.report.conftest import report_of
-from tests.unit.report.judged import VERSION
+from tests.unit.report.judged import COMPARED, VERSION
 
 NOT_A_NUMBER = re.compile(r"\b(nan|NaN|inf|None)\b")
 
@@ -79,26 +82,37 @@ def test_numbers_that_allow_for_the_tries_stand_beside_theirs(material: Material
     verdict = {**material.verdict, "evidence": evidence, "limits": {**material.verdict["limits"], **limits}}
     rows = table(compose(replace(material, verdict=verdict)), "verdict", "Absolute limits").rows
     assert [row[1:] for row in rows[4:]] == [
-        ("0.900", "at least 0.000", "holds"),
+        ("0.900", "none, reported only", "reported"),
         ("0.400", "at least 0.500", "missed"),
-        ("0.200", "at most 1.000", "holds"),
+        ("0.200", "none, reported only", "reported"),
         ("not computed", "no limit recorded", "not computed"),
     ]
 
 
 def test_both_sides_of_a_comparison_are_shown(material: Material) -> None:
-    numbers = {"sharpe": 1.6, "max_drawdown": 0.02, "annual_return": 0.1, "trades_per_year": 90.0}
+    numbers: dict[str, float] = {"sharpe": 1.6, "max_drawdown": 0.02, "annual_return": 0.1, "trades_per_year": 90.0}
+    paired = {"difference": 0.2, "low": -0.1, "high": 0.5, "answer": "not_worse"}
     comparison = {
         "deployed_version": "20230101_0000_aaaaaaaa",
         "deployed": {**numbers, "sharpe": 1.4},
         "challenger": numbers,
         "span": "2023-06-01 to 2024-06-01",
-        "paired": {"difference": 0.2, "low": -0.1, "high": 0.5, "answer": "not_worse"},
+        "paired": paired,
     }
-    verdict = {**material.verdict, "comparison": comparison}
+    limits = {"sharpe_ratio_to_deployed_min": 0.95, "max_drawdown_above_deployed": 0.03}
+    verdict = {**material.verdict, "comparison": comparison, "limits": {**material.verdict["limits"], **limits}}
     found = table(compose(replace(material, verdict=verdict)), "verdict", "Against the deployed model")
-    assert found.rows[0][:3] == ("Sharpe ratio", "1.60", "1.40")
+    assert found.rows[0] == ("Sharpe ratio", "1.60", "1.40", "at least 0.95 × the deployed", "holds")
+    assert [row[4] for row in found.rows] == ["holds", "holds", "–", "–"]
     assert "Sharpe difference +0.20 (−0.10 to +0.50): not worse." in found.text
+
+    worse = {**comparison, "challenger": {**numbers, "sharpe": 1.32, "max_drawdown": 0.051}}
+    unproven = {**worse, "paired": {**paired, "answer": "unproven"}}
+    decides = {**verdict["limits"], "paired": {"unproven_decides": "approve"}}
+    changed = {**verdict, "comparison": unproven, "limits": decides}
+    found = table(compose(replace(material, verdict=changed)), "verdict", "Against the deployed model")
+    assert [row[4] for row in found.rows] == ["missed", "missed", "–", "–"]
+    assert found.text.endswith("unproven. What the policy does with unproven: approve.")
 
 
 def test_it_is_said_why_nothing_is_compared(report: Report) -> None:
@@ -115,8 +129,8 @@ def test_stress_says_where_each_edge_dies(report: Report) -> None:
 
 def test_every_chart_and_section_is_explained(report: Report) -> None:
     assert [part.key for part in report.sections] == [
-        *("verdict", "equity", "stress", "costs", "trades", "calibration", "theta", "labels", "importance", "data"),
-        "provenance",
+        *("verdict", "equity", "stress", "costs", "trades", "calibration", "theta", "labels", "importance", "leakage"),
+        *("data", "provenance"),
     ]
     for part in report.sections:
         assert len(part.text) > 40, part.key
@@ -128,6 +142,32 @@ def test_every_chart_and_section_is_explained(report: Report) -> None:
 def test_money_stands_next_to_each_calibration_curve(report: Report) -> None:
     keys = [each.key for each in section(report, "calibration").charts]
     assert keys == ["calibration-ai1", "money-ai1", "calibration-ai2", "money-ai2"]
+
+
+def test_the_leak_certificate_is_told_check_by_check(material: Material) -> None:
+    told = section(compose(material), "leakage")
+    assert (told.facts[0].value, told.facts[0].tone) == ("passed", "good")
+    assert told.facts[0].beside == "3 of 3 checks hold, 1,203 comparisons"
+    assert told.tables[0].rows[0] == ("windows final", COMPARED, "1,200", "holds")
+    assert [row[0] for row in told.tables[0].rows] == ["windows final", "scalers", "theta window"]
+
+    training, theta = material.certificates
+    broken = {**theta, "checks": [{**theta["checks"][0], "passed": False, "found": "2 entries exit later"}]}
+    told = section(compose(replace(material, certificates=(training, broken))), "leakage")
+    assert (told.facts[0].value, told.facts[0].tone) == ("failed", "bad")
+    assert told.tables[0].rows[-1][3] == "failed: 2 entries exit later"
+
+    told = section(compose(replace(material, certificates=())), "leakage")
+    assert (told.facts[0].value, told.facts[0].tone, told.tables[0].rows) == ("none made", "bad", ())
+
+
+def test_starts_are_followed_to_positions_by_cause(report: Report) -> None:
+    rows = table(report, "data", "From starts to positions").rows
+    assert rows == (
+        ("predicted out of sample", "620"),
+        ("left out: outside hours", "20"),
+        ("can be a position", "600"),
+    )
 
 
 def test_partitions_left_out_are_named_with_their_reason(report: Report) -> None:
@@ -184,6 +224,30 @@ def test_the_same_run_gives_the_same_bytes(context: TaskContext, report: Report)
     assert first == render_pdf(two)
     assert first.startswith(b"%PDF-")
     assert b"CreationDate" not in first
+
+
+def test_the_pdf_sets_every_chapter_chart_and_table(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    drawn: list[str] = []
+    set_text, place = Sheet.text, pdf._place
+
+    def text(sheet: Sheet, x: float, y: float, said: str, size: float, **how: Any) -> None:
+        written.append(said)
+        set_text(sheet, x, y, said, size, **how)
+
+    def placed(figure: Any, x: float, y: float, height: float, chart: Chart) -> None:
+        drawn.extend([chart.key] if chart.draw is not None else [])
+        place(figure, x, y, height, chart)
+
+    monkeypatch.setattr(Sheet, "text", text)
+    monkeypatch.setattr(pdf, "_place", placed)
+    pages = re.findall(rb"/Type /Page\b", render_pdf(report))
+    assert len(pages) >= 8
+    titles = [part.title for part in report.sections]
+    titles += [chart.title for part in report.sections for chart in part.charts]
+    titles += [table.title for part in report.sections for table in part.tables]
+    assert [title for title in titles if title not in written] == []
+    assert drawn == [each.key for part in report.sections for each in part.charts if each.draw is not None]
 
 
 @pytest.mark.parametrize(

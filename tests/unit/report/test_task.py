@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import InputError
+from core.errors import BlockedError, InputError
 from tasks.context import TaskContext
+from tasks.evidence import stating_blocked
 from tasks.report import read_material, report_run
 from tests.unit.report.judged import VERSION, context_of, write_run
 
@@ -29,6 +30,16 @@ def test_a_run_without_a_verdict_is_refused_and_says_what_to_run(tmp_path: Path)
     run = write_run(context, n_trades=1)
     run.verdict.unlink()
     with pytest.raises(InputError, match=r"verdict\.json is not there.*run the task that writes it first"):
+        report_run(context, VERSION, VERSION)
+    assert not run.report_page.exists()
+
+
+def test_a_blocked_run_is_refused_with_its_reasons(tmp_path: Path) -> None:
+    context = context_of(tmp_path)
+    run = write_run(context, n_trades=1)
+    with pytest.raises(BlockedError), stating_blocked(run, VERSION):
+        raise BlockedError("ADOPTION_WINDOW_SHORT", "it holds 20 days", where="here", remedy="import more")
+    with pytest.raises(InputError, match=r"REPORT_RUN_BLOCKED.*ADOPTION_WINDOW_SHORT: it holds 20 days"):
         report_run(context, VERSION, VERSION)
     assert not run.report_page.exists()
 

@@ -24,7 +24,7 @@ from core.telemetry.logs import configure_logs
 from core.telemetry.progress import LoggedProgress
 from core.thresholds.objective import SearchData
 from tasks.context import TaskContext
-from tasks.replay_record import ReplayRecord, write_candidates, write_deployed, write_record
+from tasks.replay_record import ReplayRecord, StartCounts, write_candidates, write_deployed, write_record
 from tasks.theta import theta_run
 from tests.integration.registry.facts import model_facts
 from tests.unit.thresholds.test_search import search_data, search_markets
@@ -111,6 +111,7 @@ def write_run(run: RunFolder, data: SearchData, previous: PreviousModel | None, 
         deployed_from=None,
         deployed_until=None,
         deployed_note="no model is deployed, so there is none to compare with",
+        starts=StartCounts(620, 600, {"outside_hours": 20}),
     )
     run.write_identity(
         RunIdentity(
@@ -182,10 +183,31 @@ def test_the_verdict_holds_every_number_behind_it(
     assert (stressed["theta1"] == verdict["theta1"]).all()
     searched = orjson.loads((run.theta / "theta.json").read_bytes())
     assert len(pd.read_parquet(run.theta / "trials.parquet")) == searched["n_trials"]
+    assert searched["gain"] is None
+    assert verdict["theta_search"] == {name: searched[name] for name in ("previous", "n_starts", "n_trials")}
+    assert verdict["starts"] == {"n_starts": 620, "n_candidates": 600, "untradable": {"outside_hours": 20}}
     assert len(pd.read_parquet(run.theta / "theta_surface.parquet")) == 7 * 7
     bands = verdict["money_curve"]
     assert sum(band["count"] for band in bands) == len(data.candidates)
     assert [band["predicted"] for band in bands] == sorted(band["predicted"] for band in bands)
+
+
+def test_the_verdict_holds_the_gain_of_theta_with_its_interval(
+    tmp_path: Path, settings: Settings, data: SearchData, registry_url: str
+) -> None:
+    core = settings.core_policy
+    lenient = core.theta_objective.model_copy(update={"max_drawdown": 1.0, "trades_per_year_min": 0.1})
+    changed = settings.model_copy(update={"core_policy": core.model_copy(update={"theta_objective": lenient})})
+    run = context_of(tmp_path, changed).run(VERSION)
+    write_run(run, data, None)
+    verdict = verdict_of(tmp_path, changed, registry_url)
+    searched = orjson.loads((run.theta / "theta.json").read_bytes())
+    assert verdict["theta_search"] == {
+        name: searched[name] for name in ("previous", "found", "gain", "n_starts", "n_trials")
+    }
+    gain = verdict["theta_search"]["gain"]
+    assert gain["low"] < min(gain["gain"], gain["high"])
+    assert f"{gain['low']:.4f}" in verdict["theta_reason"]
 
 
 def test_the_same_run_gives_the_same_bytes(
