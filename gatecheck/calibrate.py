@@ -22,7 +22,7 @@ import typer
 
 from core.config.loader import load_settings
 from core.config.settings import Settings
-from core.errors import CoreError, InputError
+from core.errors import CoreError, InputError, TransientError
 from core.stores.database import upgrade
 from core.stores.roots import StorageRoots
 from core.stores.run_folder import RunFolder
@@ -147,7 +147,11 @@ class _Calibration:
         self._begun += 1
         chain = Chain(config_root, archive, url, market.name, lambda stage: self._say(market, stage))
         with _errors_into(folder / "log.jsonl"):
-            ended = chain.run()
+            try:
+                ended = chain.run()
+            except TransientError:
+                server.check()
+                raise
         learned = _learned(ended.verdict, archive, settings) if ended.verdict is not None else None
         measured: list[Measured] = []
         if learned is None:
