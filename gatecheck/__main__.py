@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from core.errors import CoreError
-from gatecheck.plan import SHIPPED, Group, Plan, markets_of, read_plan
+from gatecheck.plan import SHIPPED, Group, markets_of, read_plan
 from gatecheck.rates import closing, mean_sharpe, missed_targets, of_group, power_curve, rate_of
 from gatecheck.results import Result, ResultStore
 from gatecheck.run import GateCheck
+from gatecheck.stop import STOPPED, StopRequested, raise_on_signals
 from laptop.environment import MARKER
 from laptop.state_folder import StateFolder
 
-STOPPED: Final = 130
 _WIDTH: Final = 140
 _ONE_THREAD: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_GROUPS: Final[tuple[Group, ...]] = ("no_edge", "edge", "break_even")
 _TITLES: Final[dict[Group, str]] = {
     "no_edge": "no edge",
     "edge": "an edge",
@@ -34,10 +33,6 @@ _TITLES: Final[dict[Group, str]] = {
 }
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-
-class _StopRequested(BaseException):
-    """SIGINT, SIGTERM or SIGHUP."""
 
 
 @app.command()
@@ -50,45 +45,58 @@ def main(
     """Run the whole chain over simulated markets whose truth is known, and count what the gate approves.
 
     Exit codes: 0 within the plan's targets, 1 beyond them or a chain failed, 20 bad plan, 30 a server or disk did not
-    answer, 130 stopped. A run that is stopped or failed goes on where it was when it is started again.
+    answer or a process died twice of one market, 130 stopped. A run that ended with 30 or 130 goes on where it was when
+    it is started again.
 
     Example: python -m gatecheck --state .state --full
     """
     folder = StateFolder.at(state / "gate-check")
     console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _request_stop)
+    raise_on_signals()
     os.environ |= {MARKER: str(folder.root), **dict.fromkeys(_ONE_THREAD, "1")}
+    check, error = None, None
     try:
-        code = _check(folder, read_plan(plan), full, workers or len(os.sched_getaffinity(0)), console)
-    except _StopRequested:
+        chosen = read_plan(plan)
+        markets = markets_of(chosen, _GROUPS if full else _GROUPS[:2])
+        at_a_time = workers or len(os.sched_getaffinity(0))
+        check = GateCheck(chosen, markets, folder, at_a_time, lambda line: console.print(line, markup=False))
+        code = _run(check, console)
+    except StopRequested:
+        error, code = "stopped", STOPPED
         console.print("Stopped. Started again, it goes on with the markets that are not finished.")
-        code = STOPPED
-    except CoreError as error:
-        console.print(str(error), style="red", markup=False)
-        code = error.exit_code
+    except CoreError as raised:
+        error, code = str(raised), raised.exit_code
+        console.print(error, style="red", markup=False)
+    _close(check, error)
     raise typer.Exit(code)
 
 
-def _check(folder: StateFolder, plan: Plan, full: bool, workers: int, console: Console) -> int:
-    groups: tuple[Group, ...] = ("no_edge", "edge", "break_even") if full else ("no_edge", "edge")
-    markets = markets_of(plan, groups)
-    folder.create()
-    with folder.locked():
+def _run(check: GateCheck, console: Console) -> int:
+    check.state.create()
+    with check.state.locked():
         started = time.monotonic()
-        results = GateCheck(plan, markets, folder, workers, lambda line: console.print(line, markup=False)).run()
-        tables = ResultStore(folder.root / "results").write_tables(results)
+        check.run()
+        results = check.results()
+        tables = ResultStore(check.state.root / "results").write_tables(results)
     _show(results, console)
     console.print(f"{(time.monotonic() - started) / 60:.1f} min; tables: {' '.join(map(str, tables))}", markup=False)
     failed = [result for result in results if result.outcome == "failed"]
-    missed = missed_targets(results, plan.targets)
+    missed = missed_targets(results, check.plan.targets)
     for result in failed:
         console.print(f"FAILED {result.name}: {result.reasons[0]}", style="red", markup=False)
     for line in missed:
         console.print(f"MISSED {line}", style="red", markup=False)
-    sys.stdout.write(json.dumps(closing(results), allow_nan=False) + "\n")
-    sys.stdout.flush()
     return 1 if failed or missed else 0
+
+
+def _close(check: GateCheck | None, error: str | None) -> None:
+    """The last line, whatever the end: the rates of the markets there are results of."""
+    results = check.results() if check else []
+    content = closing(results) | {"unfinished": len(check.markets) - len(results) if check else 0}
+    if error is not None:
+        content["error"] = error
+    sys.stdout.write(json.dumps(content, allow_nan=False) + "\n")
+    sys.stdout.flush()
 
 
 def _show(results: Sequence[Result], console: Console) -> None:
@@ -118,12 +126,6 @@ def _show(results: Sequence[Result], console: Console) -> None:
 
 def _number(value: float | None, form: str) -> str:
     return "–" if value is None else format(value, form)
-
-
-def _request_stop(number: int, frame: FrameType | None) -> NoReturn:
-    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(other, signal.SIG_IGN)
-    raise _StopRequested
 
 
 if __name__ == "__main__":

@@ -53,8 +53,9 @@ JUDGED: Final = ("sharpe", "max_drawdown", "trades_per_year", "psr", "theta1", "
 
 
 def result_key(settings: Settings) -> str:
-    """Hash of what a market's result depends on: the code and its whole configuration."""
-    return sha256_json([code_hash(REPOSITORY), settings.model_dump(mode="json")])
+    """Hash of what a market's result depends on: the code, this room's too, and its whole configuration."""
+    own = [path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return sha256_json([code_hash(REPOSITORY), own, settings.model_dump(mode="json")])
 
 
 class ResultStore:

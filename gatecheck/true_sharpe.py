@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pandas as pd
 
 from core.backtest.engine import Window
 from core.backtest.replay import Market, replay
+from core.backtest.summary import Summary
 from core.config.settings import Settings
 from core.config.sources import Simulator
 from core.features.batch import build_features
@@ -59,13 +60,25 @@ class Measured:
     trades_per_year: float
 
 
-def measure(settings: Settings, strategy: Strategy, seeds: Sequence[int]) -> Measured:
-    """Trade the market of `settings` at each of these seeds, all of its months, and average.
+def measure(
+    settings: Settings, strategies: Sequence[Strategy], seeds: Sequence[int], on_history: Callable[[int, int], None]
+) -> list[Measured]:
+    """Trade the market of `settings` at each of these seeds, all of its months, and average; one Measured a strategy.
 
-    The settings' own seed must not be among `seeds` where the strategy was learned on it.
+    The settings' own seed must not be among `seeds` where a strategy was learned on it. `on_history` is called with
+    (histories done, histories in all).
     """
-    books = [_book(settings, strategy, seed) for seed in seeds]
-    summaries = [book.trade("history", _all(book)).summary for book in books]
+    found: list[list[Summary]] = [[] for _ in strategies]
+    for done, seed in enumerate(seeds, start=1):
+        market = _market(settings, seed)
+        for summaries, strategy in zip(found, strategies, strict=True):
+            book = _book(settings, strategy, market)
+            summaries.append(book.trade("history", _all(book)).summary)
+        on_history(done, len(seeds))
+    return [_mean(summaries) for summaries in found]
+
+
+def _mean(summaries: Sequence[Summary]) -> Measured:
     sharpes = np.array([summary.sharpe for summary in summaries])
     error = float(sharpes.std(ddof=1) / np.sqrt(len(sharpes))) if len(sharpes) > 1 else float("inf")
     trades = float(np.mean([summary.trades_per_year for summary in summaries]))
@@ -77,8 +90,7 @@ def _all(book: Book) -> Window:
     return Window(int(marks.ts[0]), int(marks.ts[-1]) - 1)
 
 
-def _book(settings: Settings, strategy: Strategy, seed: int) -> Book:
-    market = _market(settings, seed)
+def _book(settings: Settings, strategy: Strategy, market: Market) -> Book:
     core = settings.core_policy
     pool = pool_pairs(market.bars, market.tables, core, settings.retrain_policy.cross_validation)
     samples = pool.samples

@@ -9,7 +9,8 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import CoreError
+from core.errors import CoreError, TransientError
+from core.stores.files import disk_errors
 from gatecheck.chain import Chain, Ended
 from gatecheck.plan import Market
 from gatecheck.results import JUDGED, Outcome, Result
@@ -45,20 +46,39 @@ class Job:
         self.stage.write_text(stage, encoding="utf-8")
 
 
-def run_market(job: Job) -> Result:
+@dataclass(frozen=True)
+class Interruption:
+    """A TransientError on its way out of a process: the market has no result, and may have one at the next try."""
+
+    code: str
+    message: str
+    where: str
+    remedy: str
+
+    def error(self) -> TransientError:
+        return TransientError(self.code, self.message, where=self.where, remedy=self.remedy)
+
+
+def run_market(job: Job) -> Result | Interruption:
     """Run the chain; its log goes to the market's folder. Bars, features and models are deleted at the end."""
-    shutil.rmtree(job.archive, ignore_errors=True)
-    job.archive.mkdir(parents=True)
-    _log_to(job.log)
-    chain = Chain(job.config_root, job.archive, job.postgres_url, job.market.name, job.begin)
     try:
-        ended = chain.run()
+        with disk_errors(job.folder):
+            return _run(job)
+    except TransientError as error:
+        return Interruption(error.code, error.message, error.where, error.remedy)
     except CoreError as error:
         return _failed(job, str(error))
     except Exception:  # noqa: BLE001 - a defect of one market's chain is that market's result
         text = traceback.format_exc()
         sys.stderr.write(text)
         return _failed(job, f"{text.strip().splitlines()[-1]}; see {job.log}")
+
+
+def _run(job: Job) -> Result:
+    shutil.rmtree(job.archive, ignore_errors=True)
+    job.archive.mkdir(parents=True)
+    _log_to(job.log)
+    ended = Chain(job.config_root, job.archive, job.postgres_url, job.market.name, job.begin).run()
     shutil.rmtree(job.archive)
     return _result(job, ended.outcome, ended.reasons, ended)
 

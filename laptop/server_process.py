@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import hashlib
@@ -62,7 +63,7 @@ class ServerProcess:
                     user=user,
                     group=pwd.getpwnam(user).pw_gid if user else None,
                     extra_groups=[] if user else None,
-                    preexec_fn=_end_with_parent(self._stop_signal),  # noqa: PLW1509 - only the child can ask for it
+                    preexec_fn=end_with_parent(self._stop_signal),  # noqa: PLW1509 - only the child can ask for it
                 )
         except OSError as error:
             raise InputError(
@@ -74,7 +75,20 @@ class ServerProcess:
         finally:
             os.close(lock)
         self._pid_file.write_text(f"{self._process.pid} {os.getpid()}\n")
-        self._wait(ready)
+        self.wait_ready(ready)
+
+    def check(self) -> None:
+        """Raise TransientError where the server this object started has ended by itself."""
+        process = self._process
+        if process is not None and process.poll() is None:
+            return
+        ended = f"ended with {process.returncode}" if process is not None else "does not run"
+        raise TransientError(
+            "LAPTOP_SERVER_LOST",
+            f"{self.name} {ended}. Its log ends: {self._log_tail()}",
+            where=str(self.log),
+            remedy="read the log, free memory or disk space, and start again",
+        )
 
     def stop(self) -> None:
         """End the folder's server, whoever started it. Nothing to do when none runs."""
@@ -83,10 +97,10 @@ class ServerProcess:
         process, self._process = self._process, None
         pid = process.pid if process is not None else self._recorded()[0]
         deadline = time.monotonic() + STOP_SECONDS
-        os.kill(pid, self._stop_signal)
+        _signal(pid, self._stop_signal)
         while not self._ended(process):
             if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
+                _signal(pid, signal.SIGKILL)
                 deadline = float("inf")
             time.sleep(_POLL_SECONDS)
         self._pid_file.unlink(missing_ok=True)
@@ -108,7 +122,8 @@ class ServerProcess:
             process.poll()
         return not self.running()
 
-    def _wait(self, ready: Callable[[], str | None]) -> None:
+    def wait_ready(self, ready: Callable[[], str | None]) -> None:
+        """Wait until `ready()` returns None. Raises TransientError, and stops the server, where it does not in time."""
         process = self._process
         if process is None:
             raise RuntimeError("start() has not run")
@@ -189,7 +204,14 @@ def make_private(folder: Path, user: str | None) -> None:
         ) from error
 
 
-def _end_with_parent(with_signal: signal.Signals) -> Callable[[], None] | None:
+def _signal(pid: int, number: signal.Signals) -> None:
+    """A server that was killed is gone, while processes of its own may hold its folder a moment longer."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def end_with_parent(with_signal: signal.Signals) -> Callable[[], None] | None:
+    """What a child calls to be ended when the thread that started it dies; None where the system has no such thing."""
     if sys.platform != "linux":
         return None
     libc = ctypes.CDLL(None, use_errno=True)

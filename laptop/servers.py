@@ -10,6 +10,8 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -19,7 +21,7 @@ import psycopg
 import redis
 from psycopg import sql
 
-from core.errors import InputError
+from core.errors import InputError, TransientError
 from laptop.server_process import ServerProcess, make_private, socket_folder
 
 POSTGRES_SUPERUSER: Final = "postgres"
@@ -69,18 +71,30 @@ class EmbeddedPostgres:
         return f"postgresql://{POSTGRES_SUPERUSER}@/{database}?host={quote(str(self._sockets))}"
 
     def create_database(self, name: str, template: str = "template1") -> str:
-        """Create the database as a copy of `template` if it does not exist, and return its URL."""
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
+        """Create the database as a copy of `template` if it does not exist, and return its URL.
+
+        Raises TransientError where the server does not answer, as `drop_database` does.
+        """
+        with self._session() as session:
+            known = session.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone()
             if known is None:
                 names = sql.Identifier(name), sql.Identifier(template)
-                connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
+                session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(*names))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
         """Drop the database, ending its sessions. Nothing to do when it does not exist."""
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        with self._session() as session:
+            session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def check(self) -> None:
+        """Raise TransientError where the server this object started has ended by itself."""
+        self._server.check()
+
+    def wait_ready(self) -> None:
+        """Wait while it recovers from a killed process of its own. Raises TransientError where it does not in time."""
+        self._server.check()
+        self._server.wait_ready(self._not_ready)
 
     def running(self) -> bool:
         return self._server.running()
@@ -99,6 +113,21 @@ class EmbeddedPostgres:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection]:
+        """A session without transactions on the database ``postgres``."""
+        try:
+            with psycopg.connect(self.url("postgres"), autocommit=True) as session:
+                yield session
+        except psycopg.OperationalError as error:
+            self._server.check()
+            raise TransientError(
+                "LAPTOP_SERVER_SILENT",
+                f"PostgreSQL does not answer: {' '.join(str(error).split())}",
+                where=str(self._server.log),
+                remedy="read the log, free memory or disk space, and start again",
+            ) from error
 
     def _settings(self) -> list[str]:
         settings = {

@@ -36,6 +36,7 @@ def test_a_market_with_an_edge_is_approved_and_one_without_is_not(server_folder:
         "edge_approved": 1,
         "power": {"30": 1.0},
         "failed": 0,
+        "unfinished": 0,
     }
     state = server_folder / "gate-check"
     with (state / "results.csv").open(encoding="utf-8") as file:

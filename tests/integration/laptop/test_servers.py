@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -96,6 +97,38 @@ def test_the_server_ends_with_a_killed_starter_and_starts_again(kind: str, serve
     with server:
         assert server.running()
     assert url.startswith("postgresql://" if kind == "postgres" else "unix://")
+
+
+def test_a_killed_server_is_told_from_one_that_recovers(server_folder: Path) -> None:
+    with EmbeddedPostgres(server_folder / "postgres", durable=False) as postgres:
+        with psycopg.connect(postgres.url("postgres")) as connection:
+            os.kill(connection.info.backend_pid, signal.SIGKILL)
+            with pytest.raises(psycopg.OperationalError):
+                connection.execute("SELECT 1")
+        postgres.wait_ready()
+        assert postgres.create_database("core")
+        pid = int((server_folder / "postgres" / "server.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        for call in (postgres.check, postgres.wait_ready, lambda: postgres.drop_database("core")):
+            with pytest.raises(TransientError, match=r"(?s)LAPTOP_SERVER_LOST.*ended with -9.*server\.log"):
+                call()
+    with postgres:
+        assert postgres.running()
+
+
+def test_a_server_whose_last_process_outlives_it_is_stopped(server_folder: Path) -> None:
+    with EmbeddedRedis(server_folder) as server:
+        pid = int((server_folder / "server.pid").read_text().split()[0])
+        os.kill(pid, signal.SIGKILL)
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        with (server_folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            held = subprocess.Popen(["sleep", "1"], pass_fds=(lock.fileno(),))
+        assert server.running()
+        server.stop()
+        assert not server.running()
+        held.wait()
 
 
 def test_a_server_that_does_not_come_up_names_its_log(server_folder: Path) -> None:

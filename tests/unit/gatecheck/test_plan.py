@@ -128,3 +128,15 @@ def test_a_result_is_known_again_only_with_the_same_code_and_configuration(tmp_p
 def test_the_key_follows_the_configuration(tmp_path: Path) -> None:
     one, other = (load_settings(write_tree(PLAN, _market(f"trends_{n}"), tmp_path), "dev") for n in (1301, 1302))
     assert result_key(one) != result_key(other)
+
+
+def test_the_key_follows_the_code_of_the_check_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(CONFIGS, "dev")
+    shipped = result_key(settings)
+    for file in SHIPPED.parent.glob("*.py"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr("gatecheck.results.__file__", str(tmp_path / "results.py"))
+    assert result_key(settings) == shipped
+    with (tmp_path / "config_tree.py").open("a", encoding="utf-8") as source:
+        source.write("# changed\n")
+    assert result_key(settings) != shipped
