@@ -1,6 +1,6 @@
 """Resident memory of a work in a process of its own, watched from outside.
 
-The process is a fresh one: a forked one begins with its parent's pages, and with its parent's peak in the kernel's books.
+The process is a fresh one: a forked one begins with its parent's pages, and the kernel's peak of it at its parent's.
 """
 
 from __future__ import annotations
