@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +12,11 @@ import numpy as np
 import pandas as pd
 
 from bench.features import CONFIG, simulated
-from bench.measurement import Measurement, watched_memory
+from bench.measurement import Measurement, compare
+from bench.memory import watch_memory
 from core.config.loader import load_settings
 from core.config.universe import Pair
+from core.features.table import FEATURE_COLUMNS
 from core.market.pairs import PairBars
 from core.stores.feature_cache import build_months
 
@@ -31,24 +31,22 @@ def measure(size: int) -> list[Measurement]:
 
     Beside it the bytes of the columns it has computed, which is what a builder that keeps them would hold.
     """
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as executor:
-        rows, peak = executor.submit(_build, size).result()
-    columns = rows * 20 * 8 / 1e6
-    return [Measurement("feature_memory", peak, "MB", {f"columns of {rows:,} rows": columns / peak})]
+    rows, held = watch_memory("feature_memory", _build, size)
+    kept = rows * len(FEATURE_COLUMNS) * 8 / 1e6
+    return [compare(held.name, held.unit, held.value.numbers, {f"columns of {rows:,} rows": [kept]})]
 
 
-def _build(size: int) -> tuple[int, float]:
+def _build(size: int) -> int:
+    """Number of rows built."""
     policy = load_settings(CONFIG, "dev").core_policy
     rows = 0
-    with watched_memory() as memory:
-        for number in range(PAIRS):
-            folder = Path(tempfile.mkdtemp())
-            pair = Pair(id=f"A{number}-B{number}", a=f"A{number}", b=f"B{number}")
-            for month in build_months(folder, policy, "1m", pair, _index(), _months(pair.id, size), _refuse):
-                rows += len(month.bars)
-            shutil.rmtree(folder)
-    return rows, memory.peak
+    for number in range(PAIRS):
+        folder = Path(tempfile.mkdtemp())
+        pair = Pair(id=f"A{number}-B{number}", a=f"A{number}", b=f"B{number}")
+        for month in build_months(folder, policy, "1m", pair, _index(), _months(pair.id, size), _refuse):
+            rows += len(month.bars)
+        shutil.rmtree(folder)
+    return rows
 
 
 def _months(pair_id: str, size: int) -> Iterator[PairBars]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from bench.features_pandas import pandas_features
 from bench.features_polars import polars_features
-from bench.measurement import Measurement, best_seconds
+from bench.measurement import Measurement, Work, compare, side_by_side
+from bench.memory import Job, memory_beside
 from core.config.core_policy import FeatureWindows
 from core.config.loader import load_settings
 from core.features.batch import build_features
@@ -23,10 +25,19 @@ from core.market.pairs import PairBars
 
 CONFIG = Path(__file__).parents[1] / "configs"
 LIVE_BARS = 2_000
+FEW_BARS = 5_000
+ROUNDS = 7
+
+Build = Callable[[PairBars, FeatureWindows], object]
+
+PEERS: dict[str, Callable[[PairBars, FeatureWindows], dict[str, NDArray[np.float64]]]] = {
+    "pandas": pandas_features,
+    "polars": polars_features,
+}
 
 
 def measure(size: int) -> list[Measurement]:
-    """Nanoseconds a pair and bar, over `size` bars in one batch and bar by bar.
+    """Nanoseconds a pair and bar, over `size` bars in one batch and bar by bar, and the memory of a batch.
 
     Raises:
         AssertionError: a peer computes other columns than ours, which would make the comparison void.
@@ -34,33 +45,41 @@ def measure(size: int) -> list[Measurement]:
     windows = load_settings(CONFIG, "dev").core_policy.feature_windows
     bars = simulated(size)
     _same(bars, windows)
-    ours = best_seconds(lambda: build_features(bars, windows), 5)
-    peers = {
-        "pandas": best_seconds(lambda: pandas_features(bars, windows), 2),
-        "polars": best_seconds(lambda: polars_features(bars, windows), 2),
-    }
     live = LiveFeatures(windows)
     live.take(cut_bars(bars, 0, size - LIVE_BARS))
     single = [cut_bars(bars, i, i + 1) for i in range(size - LIVE_BARS, size)]
-    step = best_seconds(lambda: [live.take(bar) for bar in single], 3)
+    bar_by_bar = Work(lambda: [live.take(bar) for bar in single], LIVE_BARS)
     return [
-        Measurement(
-            "features_batch", 1e9 * ours / size, "ns/bar", {name: taken / ours for name, taken in peers.items()}
+        side_by_side(
+            "features_batch",
+            "ns/bar",
+            Work(partial(build_features, bars, windows), size),
+            {name: Work(partial(build, bars, windows), size) for name, build in PEERS.items()},
+            rounds=ROUNDS,
+            scale=1e9,
         ),
-        Measurement("features_live", 1e9 * step / LIVE_BARS, "ns/bar", {}),
+        memory_beside("features_memory", _job(build_features, size), {n: _job(b, size) for n, b in PEERS.items()}),
+        side_by_side("features_live", "ns/bar", bar_by_bar, {}, rounds=ROUNDS, scale=1e9),
         _two_processes(size),
     ]
+
+
+def _job(build: Build, size: int) -> Job:
+    return Job(_building, (build, size))
+
+
+def _building(build: Build, size: int) -> Callable[[], object]:
+    return partial(build, simulated(size), load_settings(CONFIG, "dev").core_policy.feature_windows)
 
 
 def _two_processes(size: int) -> Measurement:
     """Wall time a bar where two processes build a pair each, beside one process: 2 is all a second core can give."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, context) as executor:
-        alone = both = float("inf")
-        for _ in range(4):
-            alone = min(alone, _seconds(executor, size, 1))
-            both = min(both, _seconds(executor, size, 2) / 2)
-    return Measurement("features_two_processes", 1e9 * both / size, "ns/bar", {"one process": alone / both})
+        _seconds(executor, size, 2)
+        taken = [(_seconds(executor, size, 2) / 2, _seconds(executor, size, 1)) for _ in range(ROUNDS)]
+    both, alone = ([1e9 * seconds / size for seconds in each] for each in zip(*taken, strict=True))
+    return compare("features_two_processes", "ns/bar", both, {"one process": alone})
 
 
 def _seconds(executor: ProcessPoolExecutor, size: int, pairs: int) -> float:
@@ -109,8 +128,9 @@ def simulated(size: int, seed: int = 20240101) -> PairBars:
 
 
 def _same(bars: PairBars, windows: FeatureWindows) -> None:
-    few = cut_bars(bars, 0, 5_000)
+    few = cut_bars(bars, 0, FEW_BARS)
     table = build_features(few, windows)
-    for peer in (pandas_features(few, windows), polars_features(few, windows)):
+    for build in PEERS.values():
+        columns = build(few, windows)
         for name in FEATURE_COLUMNS:
-            np.testing.assert_allclose(peer[name], table.column(name), rtol=1e-4, atol=1e-6, err_msg=name)
+            np.testing.assert_allclose(columns[name], table.column(name), rtol=1e-4, atol=1e-6, err_msg=name)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import time
-from concurrent.futures import ProcessPoolExecutor
-
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.features import CONFIG
-from bench.measurement import Measurement, watched_memory
+from bench.measurement import Measurement, compare, wall_seconds
+from bench.memory import watch_memory
 from core.config.loader import load_settings
 from core.features.batch import build_features
 from core.market.pairs import PairBars
@@ -31,27 +28,26 @@ START = 1_609_459_200
 
 
 def measure(size: int) -> list[Measurement]:
-    """Wall seconds on the cores the policy gives, and peak megabytes of all processes together; `size` is not used."""
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(1, context) as executor:
-        seconds, peak = executor.submit(_retrain).result()
-    return [
-        Measurement("retrain_30_pairs_36_months", seconds, "s", {}),
-        Measurement("retrain_memory", peak, "MB", {}),
-    ]
+    """Wall seconds on the cores the policy gives, and peak megabytes of all processes together; `size` is not used.
+
+    One round, in a process of its own.
+    """
+    seconds, memory = watch_memory("retrain_memory", _retrain)
+    return [compare("retrain_30_pairs_36_months", "s", [seconds], {}), memory]
 
 
-def _retrain() -> tuple[float, float]:
+def _retrain() -> float:
     settings = load_settings(CONFIG, "dev")
     core, retrain = settings.core_policy, settings.retrain_policy
     bars = {pair.pair_id: pair for pair in (reverting_pair(number) for number in range(PAIRS))}
-    start = time.perf_counter()
-    with watched_memory() as memory:
+
+    def run() -> None:
         tables = {pair_id: build_features(pair, core.feature_windows) for pair_id, pair in bars.items()}
         pool = pool_pairs(bars, tables, core, retrain.cross_validation)
         windows = plan_windows(pool.timeline, pool.timeframe_seconds, retrain.walk_forward)
         walk_forward(pool, windows, plan_learning(core, retrain), retrain.workers, lambda *_: None)
-    return time.perf_counter() - start, memory.peak
+
+    return wall_seconds(run)
 
 
 def reverting_pair(number: int) -> PairBars:
