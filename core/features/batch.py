@@ -31,7 +31,6 @@ def advance(state: KernelState, bars: PairBars) -> FeatureTable:
     held = np.empty((HELD_ROWS, len(bars)))
     run(
         state.record,
-        state.averages,
         state.rings,
         _plain(bars.segment, np.int64),
         _plain(bars.high_a, np.float64),

@@ -8,19 +8,25 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from core.features.kernels.average import AVERAGES, averages_clear, averages_run
+from core.features.kernels.averages import (
+    ATR_A,
+    ATR_B,
+    ATR_SPREAD,
+    AVERAGED,
+    GAIN,
+    GAP,
+    LOSS,
+    averages_clear,
+    averages_run,
+)
 from core.features.kernels.columns import (
     changes,
-    copied,
     correlations,
     deviations,
-    differences,
     distances,
     factors,
     half_lives,
     in_a_row,
-    magnitudes,
-    moves,
     paths,
     ratios,
     spreads,
@@ -37,20 +43,10 @@ from core.features.kernels.joint import SUMS, joint_clear, joint_run
 from core.features.kernels.logarithm import logarithms
 from core.features.kernels.median import median_clear, median_run
 from core.features.kernels.moments import moments_clear, moments_run
+from core.features.kernels.prefetch import ask_for
 from core.features.kernels.share import share_clear, share_run
 from core.features.kernels.slope import slope_clear, slope_run
-from core.features.kernels.state import (
-    ATR_A,
-    ATR_B,
-    ATR_SPREAD,
-    EMA_FAST,
-    EMA_SLOW,
-    GAIN,
-    LOSS,
-    SPEED,
-    Z_EMA,
-    Record,
-)
+from core.features.kernels.state import Record
 from core.market.pairs import Counts, Floats, Ints
 
 ALPHA: Final = 0
@@ -59,23 +55,22 @@ SPREAD_SD: Final = 2
 HELD_ROWS: Final = 3
 """Rows of the second output: what a position opened on the bar holds from its start."""
 
-BLOCK: Final = 312
+BLOCK: Final = 376
 """Bars a step takes at most, so that what it works on stays in the fastest cache."""
 
-_CHANGE: Final = AVERAGES + SUMS
+_CHANGE: Final = AVERAGED + SUMS
 _BEFORE: Final = _CHANGE + 1
 _RETURN_A: Final = _CHANGE + 2
 _RETURN_B: Final = _CHANGE + 3
 _FIRST: Final = _CHANGE + 4
 _SECOND: Final = _CHANGE + 5
 WORK_ROWS: Final = _CHANGE + 6
-"""Rows of work space: the averages' series, a line's sums, and the columns named above."""
+"""Rows of work space: averages, a line's sums, and the columns named above."""
 
 
 @compiled
-def step(  # noqa: PLR0915 - one straight pass
+def step(
     record: Record,
-    averages: NDArray[np.void],
     rings: Floats,
     high_a: Floats,
     low_a: Floats,
@@ -92,13 +87,13 @@ def step(  # noqa: PLR0915 - one straight pass
 ) -> None:
     """Take n bars of one segment in and write columns at … at + n − 1 of `out` (20 rows) and `held` (HELD_ROWS).
 
-    `record`, `averages` and `rings` are the state (KernelState) and move to the last of the bars. `work` is
+    `record` and `rings` are the state (KernelState) and move to the last of the bars. `work` is
     (WORK_ROWS, ≥ n) space of any content.
     """
     end = at + close_a.shape[0]
     n = close_a.shape[0]
-    series = work[:AVERAGES]
-    sums = work[AVERAGES:_CHANGE]
+    averaged = work[:AVERAGED, :n]
+    sums = work[AVERAGED:_CHANGE]
     change, before = work[_CHANGE, :n], work[_BEFORE, :n]
     return_a, return_b = work[_RETURN_A, :n], work[_RETURN_B, :n]
     first, second = work[_FIRST, :n], work[_SECOND, :n]
@@ -121,22 +116,14 @@ def step(  # noqa: PLR0915 - one straight pass
     standardised(spread, mean, sd, z)
     record.z = changes(record.z, z, dz)
 
-    copied(z, series[Z_EMA, :n])
-    copied(dz, series[SPEED, :n])
-    copied(spread, series[EMA_FAST, :n])
-    copied(spread, series[EMA_SLOW, :n])
-    record.close_a = true_ranges(record.close_a, high_a, low_a, close_a, series[ATR_A, :n])
-    record.close_b = true_ranges(record.close_b, high_b, low_b, close_b, series[ATR_B, :n])
-    moves(change, series[ATR_SPREAD, :n], series[GAIN, :n], series[LOSS, :n])
-    averages_run(averages, series, n)
-    copied(series[Z_EMA, :n], out[4, at:end])
-    magnitudes(series[SPEED, :n], out[5, at:end])
-    ratios(series[ATR_A, :n], close_a, atr_a)
-    ratios(series[ATR_B, :n], close_b, atr_b)
-    ratios(series[ATR_SPREAD, :n], sd, out[9, at:end])
-    differences(series[EMA_FAST, :n], series[EMA_SLOW, :n], first)
-    ratios(first, sd, out[14, at:end])
-    strengths(series[GAIN, :n], series[LOSS, :n], out[16, at:end])
+    record.close_a = true_ranges(record.close_a, high_a, low_a, close_a, first)
+    record.close_b = true_ranges(record.close_b, high_b, low_b, close_b, second)
+    averages_run(record.averages, z, dz, spread, change, first, second, out[4, at:end], out[5, at:end], averaged)
+    ratios(averaged[ATR_A], close_a, atr_a)
+    ratios(averaged[ATR_B], close_b, atr_b)
+    ratios(averaged[ATR_SPREAD], sd, out[9, at:end])
+    ratios(averaged[GAP], sd, out[14, at:end])
+    strengths(averaged[GAIN], averaged[LOSS], out[16, at:end])
 
     ratios(atr_a, atr_b, first)
     median_run(record.atr_ratio, rings, first, second)
@@ -165,7 +152,7 @@ def step(  # noqa: PLR0915 - one straight pass
 
 
 @compiled
-def _restart(record: Record, averages: NDArray[np.void]) -> None:
+def _restart(record: Record) -> None:
     record.close_a = np.nan
     record.close_b = np.nan
     record.log_a = np.nan
@@ -178,7 +165,7 @@ def _restart(record: Record, averages: NDArray[np.void]) -> None:
     record.mean_a = np.nan
     joint_clear(record.hedge)
     moments_clear(record.spread_moments)
-    averages_clear(averages)
+    averages_clear(record.averages)
     median_clear(record.atr_ratio)
     joint_clear(record.reversion)
     joint_clear(record.returns)
@@ -196,7 +183,6 @@ def _compile_run(code: int) -> Callable[..., None]:
     @cached
     def run(
         state: NDArray[np.void],
-        averages: NDArray[np.void],
         rings: Floats,
         segment: Ints,
         high_a: Floats,
@@ -221,12 +207,14 @@ def _compile_run(code: int) -> Callable[..., None]:
         at = 0
         while at < close_a.shape[0]:
             if segment[at] != record.segment:
-                _restart(record, averages)
+                _restart(record)
                 record.segment = segment[at]
             end = at + in_a_row(segment[at : at + work.shape[1]])
+            ahead = end + work.shape[1]
+            for column in (high_a, low_a, close_a, high_b, low_b, close_b):
+                ask_for(column[end:ahead])
             step(
                 record,
-                averages,
                 rings,
                 high_a[at:end],
                 low_a[at:end],

@@ -33,12 +33,6 @@ def in_a_row(numbers: Ints) -> int:
 
 
 @compiled
-def copied(xs: Floats, out: Floats) -> None:
-    for i in range(xs.shape[0]):
-        out[i] = xs[i]
-
-
-@compiled
 def changes(before: float, xs: Floats, out: Floats) -> float:
     """Each value less the one before."""
     out[0] = xs[0] - before
@@ -71,12 +65,6 @@ def ratios(xs: Floats, ys: Floats, out: Floats) -> None:
 
 
 @compiled
-def magnitudes(xs: Floats, out: Floats) -> None:
-    for i in range(xs.shape[0]):
-        out[i] = abs(xs[i])
-
-
-@compiled
 def deviations(variances: Floats, out: Floats) -> None:
     """Standard deviations; NaN where the variance is 0."""
     for i in range(variances.shape[0]):
@@ -94,7 +82,7 @@ def standardised(xs: Floats, means: Floats, sds: Floats, out: Floats) -> None:
 def spreads(
     record: Record, log_a: Floats, log_b: Floats, sums: Floats, beta: Floats, spread: Floats, alpha: Floats
 ) -> None:
-    """β, the spread and α of each bar by the hedge line through the bars before it; `sums` are those through it.
+    """β, the spread and α of each bar by the hedge line through the bars before it; `sums` are those up to it.
 
     Of `sums`, the line's slopes take the place of XY.
     """
@@ -122,15 +110,6 @@ def true_ranges(before: float, high: Floats, low: Floats, close: Floats, out: Fl
         wide = max(high[i], out[i]) - min(low[i], out[i])
         out[i] = high[i] - low[i] if np.isnan(out[i]) else wide
     return last
-
-
-@compiled
-def moves(change: Floats, size: Floats, gain: Floats, loss: Floats) -> None:
-    """A change's size, and its part upwards and downwards."""
-    for i in range(change.shape[0]):
-        size[i] = abs(change[i])
-        gain[i] = 0.5 * (size[i] + change[i])
-        loss[i] = 0.5 * (size[i] - change[i])
 
 
 @compiled

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config.core_policy import FeatureWindows
-from core.features.kernels.average import AVERAGES, Average
+from core.features.kernels.averages import Averages
 from core.features.kernels.compiled import record_type
 from core.features.kernels.extremes import Extremes
 from core.features.kernels.joint import Joint
@@ -23,20 +23,8 @@ NO_SEGMENT: Final = -1
 """Segment of a kernel that has seen no bar; segments count from 0."""
 
 
-Z_EMA: Final = 0
-SPEED: Final = 1
-EMA_FAST: Final = 2
-EMA_SLOW: Final = 3
-ATR_A: Final = 4
-ATR_B: Final = 5
-ATR_SPREAD: Final = 6
-GAIN: Final = 7
-LOSS: Final = 8
-"""Places of the exponential averages."""
-
-
 class Record:
-    """Every number that is not in a ring or an average: the bar before, and one record a statistic.
+    """Every number that is not in a ring: the bar before, and one record a statistic.
 
     `beta`, `mean_b` and `mean_a` are the hedge line through the bars up to the one before.
 
@@ -57,6 +45,7 @@ class Record:
     mean_a: float
     half_life_max: float
     beta_mean_floor: float
+    averages: Averages
     hedge: Joint
     spread_moments: Moments
     atr_ratio: Median
@@ -85,18 +74,14 @@ _RINGS: Final = {
 
 @dataclass(frozen=True)
 class KernelState:
-    """A structured array of one RECORD, the averages, and the windows' values (float64).
-
-    All three change in place with each step.
-    """
+    """A structured array of one RECORD and the windows' values (float64); both change in place with each step."""
 
     record: NDArray[np.void]
-    averages: NDArray[np.void]
     rings: Floats
 
     def copy(self) -> KernelState:
         """A snapshot that later steps leave alone."""
-        return KernelState(self.record.copy(), self.averages.copy(), self.rings.copy())
+        return KernelState(self.record.copy(), self.rings.copy())
 
 
 def new_state(windows: FeatureWindows) -> KernelState:
@@ -111,12 +96,14 @@ def new_state(windows: FeatureWindows) -> KernelState:
         stretch = window * _RINGS[RECORD[name]]
         if "stretch" in (RECORD[name].names or ()):
             stretch = slot["stretch"] = -(-window // LANES) * LANES
+            slot["places"] = 2 ** (window - 1).bit_length() - 1
         slot["start"] = end
         end += stretch
     record["segment"] = NO_SEGMENT
     record["half_life_max"] = windows.half_life_max
     record["beta_mean_floor"] = windows.beta_mean_floor
-    return KernelState(record, _new_averages(windows), np.full(end, np.inf))
+    _set_averages(record["averages"], windows)
+    return KernelState(record, np.full(end, np.nan))
 
 
 def _statistics(windows: FeatureWindows) -> dict[str, int]:
@@ -136,11 +123,21 @@ def _statistics(windows: FeatureWindows) -> dict[str, int]:
     }
 
 
-def _new_averages(windows: FeatureWindows) -> NDArray[np.void]:
-    ema = {Z_EMA: windows.z_ema, SPEED: windows.speed, EMA_FAST: windows.ema_fast, EMA_SLOW: windows.ema_slow}
-    wilder = {ATR_A: windows.atr, ATR_B: windows.atr, ATR_SPREAD: windows.atr, GAIN: windows.rsi, LOSS: windows.rsi}
-    averages = np.zeros(AVERAGES, dtype=record_type(Average))
-    for place, window in (ema | wilder).items():
-        averages[place]["window"] = window
-        averages[place]["rate"] = 2.0 / (window + 1.0) if place in ema else 1.0 / window
-    return averages
+def _set_averages(averages: NDArray[np.void], windows: FeatureWindows) -> None:
+    ema = {
+        "z_ema": windows.z_ema,
+        "speed": windows.speed,
+        "ema_fast": windows.ema_fast,
+        "ema_slow": windows.ema_slow,
+    }
+    wilder = {
+        "atr_a": windows.atr,
+        "atr_b": windows.atr,
+        "atr_spread": windows.atr,
+        "gain": windows.rsi,
+        "loss": windows.rsi,
+    }
+    for name, window in (ema | wilder).items():
+        averages[name]["window"] = window
+        averages[name]["rate"] = 2.0 / (window + 1.0) if name in ema else 1.0 / window
+        averages[name]["value"] = np.nan
