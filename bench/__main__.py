@@ -6,7 +6,7 @@ import argparse
 import importlib
 import json
 
-from bench.measurement import Measurement, as_json, keep_freed_memory, table
+from bench.measurement import Measurement, as_json, table
 
 BENCHES = ("features", "feature_memory", "theta", "decision", "retrain")
 """Modules of this package, each with `measure(size) -> list[Measurement]`."""
@@ -20,7 +20,6 @@ def main() -> None:
     unknown = set(chosen.names) - set(BENCHES)
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}")
-    keep_freed_memory()
     found: list[Measurement] = []
     for name in chosen.names or BENCHES:
         found += importlib.import_module(f"bench.{name}").measure(chosen.bars)

@@ -25,6 +25,7 @@ from core.market.pairs import PairBars
 
 CONFIG = Path(__file__).parents[1] / "configs"
 LIVE_BARS = 2_000
+MINUTES_A_MONTH = 30 * 24 * 60
 FEW_BARS = 5_000
 ROUNDS = 7
 
@@ -37,7 +38,7 @@ PEERS: dict[str, Callable[[PairBars, FeatureWindows], dict[str, NDArray[np.float
 
 
 def measure(size: int) -> list[Measurement]:
-    """Nanoseconds a pair and bar, over `size` bars in one batch and bar by bar, and the memory of a batch.
+    """Nanoseconds a pair and bar, over `size` bars by month, in one batch and bar by bar, and the memory of a batch.
 
     Raises:
         AssertionError: a peer computes other columns than ours, which would make the comparison void.
@@ -49,19 +50,24 @@ def measure(size: int) -> list[Measurement]:
     live.take(cut_bars(bars, 0, size - LIVE_BARS))
     single = [cut_bars(bars, i, i + 1) for i in range(size - LIVE_BARS, size)]
     bar_by_bar = Work(lambda: [live.take(bar) for bar in single], LIVE_BARS)
+    ours = {"features_by_month": _build_by_month, "features_batch": build_features}
+    peers = {name: Work(partial(build, bars, windows), size) for name, build in PEERS.items()}
     return [
-        side_by_side(
-            "features_batch",
-            "ns/bar",
-            Work(partial(build_features, bars, windows), size),
-            {name: Work(partial(build, bars, windows), size) for name, build in PEERS.items()},
-            rounds=ROUNDS,
-            scale=1e9,
+        *(
+            side_by_side(name, "ns/bar", Work(partial(build, bars, windows), size), peers, rounds=ROUNDS, scale=1e9)
+            for name, build in ours.items()
         ),
         memory_beside("features_memory", _job(build_features, size), {n: _job(b, size) for n, b in PEERS.items()}),
         side_by_side("features_live", "ns/bar", bar_by_bar, {}, rounds=ROUNDS, scale=1e9),
         _two_processes(size),
     ]
+
+
+def _build_by_month(bars: PairBars, windows: FeatureWindows) -> None:
+    """As the feature cache builds them: one month after the other from the state before, none kept in memory."""
+    live = LiveFeatures(windows)
+    for start in range(0, len(bars), MINUTES_A_MONTH):
+        live.take(cut_bars(bars, start, min(len(bars), start + MINUTES_A_MONTH)))
 
 
 def _job(build: Build, size: int) -> Job:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
-"""Parameters of glibc's mallopt."""
 
 
 @dataclass(frozen=True)
@@ -82,18 +78,6 @@ def side_by_side(
     taken = [[scale * processor_seconds(work.run) / work.units for work in works] for _ in range(rounds)]
     own, *others = zip(*taken, strict=True)
     return compare(name, unit, own, dict(zip(peers, others, strict=True)))
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep what is freed for what comes next, as it does between one pair's months and the next's.
-
-    Else whoever makes large arrays waits for the system to clear memory anew, which takes up to four times as long in
-    one round as in the next. Without effect where the C library is not glibc.
-    """
-    adjust = getattr(ctypes.CDLL(None), "mallopt", None)
-    if adjust is not None:
-        adjust(_MMAP_MAX, 0)
-        adjust(_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def processor_seconds(run: Callable[[], object]) -> float:

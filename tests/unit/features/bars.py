@@ -101,7 +101,7 @@ def real_bars(a: str, b: str) -> PairBars:
     """Real hourly bars of two symbols. Skips the test where there are none."""
     folder = Path(os.environ.get("MARKET_DATA", REPOSITORY.parent / "shared" / "data")) / "fx_h1"
     if not folder.is_dir():
-        pytest.skip("shared/data absent")
+        pytest.skip(f"no real bars in {folder}: set MARKET_DATA to a folder that holds fx_h1/")
     legs = [pd.read_parquet(folder / f"{symbol}.parquet").set_index("ts") for symbol in (a, b)]
     shared = legs[0].index.intersection(legs[1].index)
     n = len(shared)
