@@ -4,7 +4,7 @@ STATE ?= .state
 PYTHON ?= $(shell for p in python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && command -v $$p && break; done)
 VENV := .venv/bin
-GROUPS := airflow tasks laptop dev
+GROUPS := airflow tasks image-tests laptop dev
 
 # Compiled Python is kept: Airflow's start is several times slower without it.
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME VIRTUAL_ENV
