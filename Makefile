@@ -10,7 +10,7 @@ GROUPS := airflow tasks image-tests laptop dev
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME VIRTUAL_ENV
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench gate-check lock install status stop clean python
+.PHONY: help run test lint format bench gate-check lock install status stop clean python images up down logs trigger test-containers
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -56,6 +56,25 @@ bench: python ## measure speed beside well-known peers
 gate-check: python ## measure the gate's error rates on simulated markets (FULL=1: break-even markets too)
 	@$(PYTHON) laptop/bootstrap.py laptop
 	@exec $(VENV)/python -m gatecheck --state '$(STATE)' $(if $(filter-out 0,$(FULL)),--full)
+
+COMPOSE = $(PYTHON) -m compose
+STACK_OPTIONS = $(if $(STACK),--stack '$(STACK)') $(if $(PORT),--port '$(PORT)') $(if $(METRICS_PORT),--metrics-port '$(METRICS_PORT)') \
+	$(if $(filter-out 0,$(SCALE)),--scale)
+
+images: python ## build the container images and say how large they are
+	@exec $(COMPOSE) images
+
+up: python ## start the whole system in containers (CONFIG=<folder>, SCALE=1: two Celery workers, PORT=8080)
+	@exec $(COMPOSE) up $(STACK_OPTIONS) $(if $(CONFIG),--config '$(CONFIG)')
+
+down: python ## stop the containers (DELETE=1: their data too, DRY_RUN=1: only say it)
+	@exec $(COMPOSE) down $(STACK_OPTIONS) $(if $(filter-out 0,$(DELETE)),--delete) $(if $(filter-out 0,$(DRY_RUN)),--dry-run)
+
+logs: python ## follow the containers' logs (SERVICE=<name>)
+	@exec $(COMPOSE) logs $(STACK_OPTIONS) $(SERVICE)
+
+trigger: python ## start the chain in the containers (FLOW=core_retrain_flow, CONF='{"reason": "…"}', FOLLOW=1)
+	@exec $(COMPOSE) trigger $(STACK_OPTIONS) $(if $(FLOW),--flow '$(FLOW)') $(if $(CONF),--conf '$(CONF)') $(if $(filter-out 0,$(FOLLOW)),--follow)
 
 # The widest group first: the others are held to its versions, so that they agree.
 COMPILE = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,0 +1,1 @@
+"""`make images|up|down|logs|trigger`: the containers of docker-compose.yaml. Standard library only."""

@@ -1,0 +1,110 @@
+"""Up, down and status of a stack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from compose.airflow import Airflow
+from compose.configuration import lay_configuration
+from compose.engine import compose, docker, remove_task_containers, services
+from compose.images import build, missing_images
+from compose.secrets_folder import make_secrets
+from compose.stack import Stack
+from core.errors import TransientError
+
+START_SECONDS: Final = 240.0
+_POLL_SECONDS: Final = 1.0
+_FLOWS: Final = 4
+
+Say = Callable[[str], None]
+
+
+def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> None:
+    """Make what is missing, start everything, and wait until Airflow has read its flows.
+
+    Harmless when it runs: Compose starts again only what has changed.
+
+    Raises:
+        InputError: the configuration tree or a secret is unusable, an image cannot be built.
+        TransientError: the engine failed, or a service did not become healthy in time.
+    """
+    make_secrets(stack.secrets)
+    lay_configuration(stack, tree)
+    if absent := missing_images():
+        build(absent, say)
+    started = time.monotonic()
+    say(f"Starting the stack {stack.name} …")
+    compose(["up", "--detach", "--remove-orphans"], stack.variables(service_environment))
+    _wait(stack, say)
+    say(f"Healthy after {time.monotonic() - started:.0f} s.")
+    say(f"Airflow: {stack.address}   users admin, operator, approver, viewer")
+    say(f"Their passwords lie in {stack.secrets}/airflow_USER.")
+    say(f"Metrics: http://127.0.0.1:{stack.metrics_port}/metrics")
+    say("`make trigger` starts the chain, `make logs` follows the logs, `make down` stops everything.")
+
+
+def bring_down(stack: Stack, service_environment: str, say: Say, *, delete: bool, dry_run: bool) -> None:
+    """Stop and remove the containers, those of tasks too; with `delete` the volumes as well.
+
+    Raises TransientError where the engine fails.
+    """
+    volumes = docker("volume", "ls", "--quiet", "--filter", f"name=^{stack.name}-").split() if delete else []
+    if dry_run:
+        say("would stop " + (", ".join(service.name for service in services(stack.name)) or "nothing"))
+        say("would delete " + (", ".join(volumes) or "nothing"))
+        return
+    removed = remove_task_containers(stack.name)
+    make_secrets(stack.secrets)
+    words = ["--profile", "scale", "down", "--remove-orphans", "--timeout", "30"]
+    compose([*words, "--volumes"] if delete else words, stack.variables(service_environment))
+    say(f"Stopped {stack.name}; {removed} task containers removed; " + ("data deleted." if delete else "data kept."))
+
+
+def describe(stack: Stack, say: Say) -> None:
+    """Say what runs and how it is. Raises TransientError where the engine fails."""
+    found = services(stack.name)
+    if not found:
+        say(f"Nothing of {stack.name} runs.")
+    for service in found:
+        ending = f" ({service.exit_code})" if service.state == "exited" else ""
+        say(f"{service.name:18}{service.state}{ending} {service.health}".rstrip())
+
+
+def airflow_of(stack: Stack, user: str) -> Airflow:
+    """A client of the stack's Airflow for one of its users."""
+    password = (stack.secrets / f"airflow_{user}").read_text(encoding="utf-8").strip()
+    return Airflow(stack.address, user, password)
+
+
+def _wait(stack: Stack, say: Say) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    told: set[str] = set()
+    airflow = airflow_of(stack, "admin")
+    while True:
+        found = services(stack.name)
+        for service in found:
+            if service.state == "exited" and service.exit_code != 0:
+                raise _failure(f"{service.name} ended with {service.exit_code}", stack, service.name)
+            if service.ready and service.name not in told:
+                say(f"  {service.name} is ready")
+                told.add(service.name)
+        waiting = [service.name for service in found if not service.ready]
+        if not waiting and airflow.healthy():
+            if len(airflow.get("/dags?dag_id_pattern=core_")["dags"]) >= _FLOWS:
+                return
+            waiting = ["the flows to be read"]
+        if time.monotonic() > deadline:
+            raise _failure(f"not ready after {START_SECONDS:.0f} s: {', '.join(waiting)}", stack, *waiting[:1])
+        time.sleep(_POLL_SECONDS)
+
+
+def _failure(what: str, stack: Stack, *service: str) -> TransientError:
+    return TransientError(
+        "COMPOSE_SERVICE_FAILED",
+        what,
+        where=f"stack {stack.name}",
+        remedy=f"look at `make logs SERVICE={' '.join(service)}`, mend it, and run `make up` again",
+    )

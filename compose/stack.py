@@ -1,0 +1,95 @@
+"""One stack: its name, its folder of secrets and configuration, and the variables docker-compose.yaml asks for."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.errors import InputError, TransientError
+
+REPOSITORY: Final = Path(__file__).resolve().parent.parent
+SOCKET: Final = "/var/run/docker.sock"
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,40}")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What tells one stack from another on the same engine.
+
+    `home` holds its secrets and the configuration it runs with, and only its owner can look into it; `port` serves
+    Airflow and `metrics_port` the metrics, both on this machine alone.
+    """
+
+    name: str
+    home: Path
+    port: int
+    metrics_port: int
+    executor: str
+
+    @classmethod
+    def named(cls, name: str, home: Path, *, port: int, metrics_port: int, scale: bool) -> Stack:
+        """Raises InputError where the name is none the engine takes."""
+        if not _NAME.fullmatch(name):
+            raise InputError(
+                "COMPOSE_STACK_NAME",
+                f"{name!r} is no name of a stack",
+                where="STACK",
+                remedy="give it small letters, digits and dashes",
+            )
+        executor = "CeleryExecutor" if scale else "LocalExecutor"
+        return cls(name, home.expanduser().resolve() / name, port, metrics_port, executor)
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / "secrets"
+
+    @property
+    def configuration(self) -> Path:
+        return self.home / "configs"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def variables(self, service_environment: str) -> dict[str, str]:
+        """Environment of the Compose command."""
+        return {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": self.name,
+            "COMPOSE_PROFILES": "scale" if self.executor == "CeleryExecutor" else "",
+            "STACK_NAME": self.name,
+            "VERSION": version(),
+            "SERVICE_ENV": service_environment,
+            "STORAGE_BACKEND": "local",
+            "LOG_LEVEL": "INFO",
+            "AIRFLOW_EXECUTOR": self.executor,
+            "AIRFLOW_BIND": f"127.0.0.1:{self.port}",
+            "AIRFLOW_BASE_URL": self.address,
+            "METRICS_BIND": f"127.0.0.1:{self.metrics_port}",
+            "CONFIG_SOURCE": str(self.configuration),
+            "SECRETS_SOURCE": str(self.secrets),
+            "ENGINE_SOCKET": SOCKET,
+            "ENGINE_GROUP": str(_group(SOCKET)),
+        }
+
+
+def version() -> str:
+    """The product's version, which is the images' tag."""
+    text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    return str(tomllib.loads(text)["project"]["version"])
+
+
+def _group(socket: str) -> int:
+    try:
+        return Path(socket).stat().st_gid
+    except OSError as error:
+        raise TransientError(
+            "COMPOSE_ENGINE_ABSENT",
+            f"there is no container engine: {error.strerror}",
+            where=socket,
+            remedy="start the Docker engine, then run the same again",
+        ) from error

@@ -1,0 +1,55 @@
+"""Brings Airflow's database to its newest revision, and makes the roles, users and pools the configuration asks for.
+
+Harmless when all of it is there. Passwords come from the files the secrets folder holds, one a user: `airflow_USER`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+from airflow.providers.fab.www.security import permissions
+from airflow.utils.db import initdb
+
+APPROVAL: Final = (permissions.ACTION_CAN_EDIT, permissions.RESOURCE_HITL_DETAIL)
+USERS: Final = {"admin": "Admin", "operator": "Operator", "approver": "Approver", "viewer": "Viewer"}
+"""User → role. Operators run the flows, approvers answer what production asks; nobody but an admin does both."""
+
+
+def main() -> None:
+    """Database, roles and users."""
+    passwords = {user: _password(user) for user in USERS}
+    initdb()
+    with get_application_builder() as builder:
+        security = builder.sm
+        permitted = {each["role"]: set(each["perms"]) for each in security.ROLE_CONFIGS}
+        security.sync_roles()
+        menu = permissions.ACTION_CAN_ACCESS_MENU, permissions.RESOURCE_HITL_DETAIL
+        security.bulk_sync_roles(
+            [
+                {"role": "Operator", "perms": sorted(permitted["Op"] - {APPROVAL})},
+                {"role": "Approver", "perms": sorted(permitted["Viewer"] | {APPROVAL, menu})},
+            ]
+        )
+        for name, role in USERS.items():
+            user = security.find_user(username=name)
+            if user is None:
+                address = f"{name}@ml-assets-core.invalid"
+                security.add_user(name, name, role, address, security.find_role(role), password=passwords[name])
+            else:
+                security.reset_password(user.id, passwords[name])
+
+
+def _password(user: str) -> str:
+    path = Path(os.environ["SECRETS_FOLDER"]) / f"airflow_{user}"
+    password = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    if len(password) < 12:
+        sys.exit(f"{path} holds no password of 12 characters or more: `make up` makes one")
+    return password
+
+
+if __name__ == "__main__":
+    main()
