@@ -44,7 +44,17 @@ class TaskFactory:
         words = task_words(self.config_root, name, options)
         if self.settings.environment.runner == "process":
             return ProcessTask(task_id=name, command=words, **airflow)
+        if self.settings.environment.runner == "kubernetes":
+            return self._pod(name, words, **airflow)
         return self._container(name, words, **airflow)
+
+    def _pod(self, name: str, words: list[str], **airflow: Any) -> BaseOperator:
+        from dags.factory.pod_spec import pod_arguments  # noqa: PLC0415 - the Kubernetes client is only there
+        from dags.factory.pod_task import PodTask  # noqa: PLC0415 - where tasks are pods
+
+        plain, files = self._container_variables()
+        fixed = pod_arguments(self.settings, self.config_root, plain, files)
+        return PodTask(task_id=name, command=words, **fixed, **airflow)
 
     def _container(self, name: str, words: list[str], **airflow: Any) -> BaseOperator:
         from docker.types import Mount  # noqa: PLC0415 - the Docker client is only there where tasks are containers
