@@ -8,33 +8,28 @@ from typing import Any, Final
 from kubernetes.client import models as k8s
 
 from core.config.environment import KubernetesRunner
-from core.config.settings import Settings
+from dags.factory.pod_task import PodPlan
 
 USER: Final = 10001
 """User and group of the images."""
 
 
-def pod_arguments(
-    settings: Settings, config_root: str, plain: Mapping[str, str], files: Mapping[str, str]
-) -> dict[str, Any]:
-    """Arguments of the pod operator that are the same for every task.
+COMPONENT: Final = {"app.kubernetes.io/part-of": "ml-assets-core", "app.kubernetes.io/component": "task"}
+"""Labels the cluster's network policy selects the pods by."""
 
-    Args:
-        settings: the whole configuration.
-        config_root: absolute folder of the configuration, the same path for Airflow and in the pod.
-        plain: variables without secrets, name → value; ARCHIVE_PATH is where the archive is mounted.
-        files: NAME_FILE → absolute path at which the Secret's key NAME is mounted.
-    """
-    runner = settings.environment.kubernetes
+
+def pod_arguments(plan: PodPlan) -> dict[str, Any]:
+    """Arguments of KubernetesPodOperator that are the same for every task."""
+    runner = plan.runner
     return {
         "image": runner.image,
         "image_pull_policy": "IfNotPresent",
         "namespace": runner.namespace,
         "service_account_name": runner.service_account,
         "automount_service_account_token": False,
-        "env_vars": {**plain, **files},
-        "volumes": _volumes(runner, files),
-        "volume_mounts": _mounts(config_root, settings.environment.name, plain["ARCHIVE_PATH"], files),
+        "env_vars": {**plan.plain, **plan.files},
+        "volumes": _volumes(runner, plan.files),
+        "volume_mounts": _mounts(plan),
         "container_resources": _resources(runner),
         "security_context": _pod_security(),
         "container_security_context": _container_security(),
@@ -42,7 +37,9 @@ def pod_arguments(
         "startup_timeout_seconds": runner.start_seconds,
         "termination_grace_period": runner.stop_seconds,
         # counts from the pod's start, so Airflow's own time-out comes first; this one holds where Airflow is gone
-        "active_deadline_seconds": settings.retrain_policy.task_timeout_seconds,
+        "active_deadline_seconds": plan.deadline_seconds,
+        "termination_message_policy": "FallbackToLogsOnError",  # the end of the log outlives the log
+        "durable": False,  # a pod whose follower died is replaced, as a container is
     }
 
 
@@ -65,15 +62,15 @@ def _volumes(runner: KubernetesRunner, files: Mapping[str, str]) -> list[k8s.V1V
     ]
 
 
-def _mounts(config_root: str, environment: str, archive: str, files: Mapping[str, str]) -> list[k8s.V1VolumeMount]:
+def _mounts(plan: PodPlan) -> list[k8s.V1VolumeMount]:
     secrets = [
         k8s.V1VolumeMount(name="secrets", mount_path=path, sub_path=variable.removesuffix("_FILE"), read_only=True)
-        for variable, path in files.items()
+        for variable, path in plan.files.items()
     ]
-    overlay = f"{config_root}/envs/{environment}"
+    overlay = f"{plan.config_root}/envs/{plan.environment}"
     return [
-        k8s.V1VolumeMount(name="archive", mount_path=archive),
-        k8s.V1VolumeMount(name="config-base", mount_path=f"{config_root}/base", read_only=True),
+        k8s.V1VolumeMount(name="archive", mount_path=plan.plain["ARCHIVE_PATH"]),
+        k8s.V1VolumeMount(name="config-base", mount_path=f"{plan.config_root}/base", read_only=True),
         k8s.V1VolumeMount(name="config-environment", mount_path=overlay, read_only=True),
         *secrets,
         k8s.V1VolumeMount(name="tmp", mount_path="/tmp"),  # noqa: S108 - the pod's own

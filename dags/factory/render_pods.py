@@ -24,9 +24,10 @@ def pod_manifests(flows: DagBag) -> Iterator[tuple[str, dict[str, Any]]]:
     for dag_id, dag in sorted(flows.dags.items()):
         for task in sorted(dag.tasks, key=lambda each: str(each.task_id)):
             if isinstance(task, PodTask):
-                rendered = task.prepare_for_execution()  # a copy: building a pod fills in the operator
-                rendered.random_name_suffix = False
-                pod = rendered.build_pod_request_obj(dry_run=True)
+                run = task.pod_run()
+                run.random_name_suffix = False
+                run.labels.update(task.labels)
+                pod = run.build_pod_request_obj(dry_run=True)
                 yield f"{dag_id}/{task.task_id}", ApiClient().sanitize_for_serialization(pod)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +19,7 @@ from dags.factory import render_pods
 from dags.factory.pod_spec import USER
 from tests.fixtures.config_tree import CONFIGS, change, copy_tree
 from tests.fixtures.kubernetes_api import DEPLOY
-from tests.unit.dags.conftest import DOCKER, load_flows
+from tests.unit.dags.conftest import DOCKER, REPOSITORY, load_flows
 
 VERSIONS: Final = (kubernetes_validate.latest_version(), "1.31.0")
 SECRET: Final = "postgresql://core:only-in-a-file@db/core"  # noqa: S105 - must not be found
@@ -159,6 +162,13 @@ def test_reading_a_flow_twice_gives_the_same_flow(variables: dict[str, str], pod
     again = load_flows(variables)
     for dag_id, dag in pod_flows.dags.items():
         assert DagSerialization.to_dict(again.dags[dag_id]) == DagSerialization.to_dict(dag)
+
+
+def test_reading_the_flows_waits_for_no_kubernetes_client(variables: dict[str, str]) -> None:
+    program = "import dags.core_retrain_flow, sys; sys.exit('kubernetes' in sys.modules)"
+    environment = {**os.environ, **variables, "PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_command_writes_the_pods_and_says_where_there_are_none(

@@ -9,14 +9,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
 from kubernetes.client.exceptions import ApiException
 
 from core.config.loader import load_settings
 from dags.factory.command_line import task_words
 from dags.factory.outcome import TRANSIENT, TaskRetryableError
-from dags.factory.pod_spec import pod_arguments
-from dags.factory.pod_task import LABEL, TRACE_LABEL, PodTask
+from dags.factory.pod_run import PodRun
+from dags.factory.pod_task import LABEL, TRACE_LABEL, PodPlan, PodTask
 from tests.fixtures.config_tree import CONFIGS
 from tests.fixtures.kubernetes_api import Cluster, exited, running, serve, waiting
 from tests.unit.dags.test_process_task import Pushes
@@ -42,12 +43,12 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 
 
 def pod_task() -> PodTask:
+    runner = load_settings(CONFIGS, "stg").environment.kubernetes
+    impatient = runner.model_copy(update={"schedule_seconds": 0, "start_seconds": 0})
     files = {"POSTGRES_URL_FILE": "/run/secrets/postgres_url"}
-    fixed = pod_arguments(load_settings(CONFIGS, "stg"), "/configs", {"ARCHIVE_PATH": "/srv/archive"}, files)
-    words = task_words("/configs", "train", {"run-id": "R", "data": ""})
-    task = PodTask(task_id="train", command=words, **fixed)
-    task.labels = {**task.labels, LABEL: TASK, TRACE_LABEL: "manual__2024"}
-    task.schedule_timeout_seconds = task.startup_timeout_seconds = 0
+    plan = PodPlan(impatient, "stg", "/configs", {"ARCHIVE_PATH": "/srv/archive"}, files, 7200)
+    task = PodTask(task_id="train", command=task_words("/configs", "train", {"run-id": "R", "data": ""}), plan=plan)
+    task.labels = {LABEL: TASK, TRACE_LABEL: "manual__2024"}
     return task
 
 
@@ -85,9 +86,9 @@ def test_a_warning_after_the_result_does_not_hide_it(cluster: Cluster) -> None:
 
 def test_the_pod_of_an_earlier_try_is_removed_before_a_new_one_starts(cluster: Cluster) -> None:
     run()
-    label = cluster.created[0]["metadata"]["labels"][LABEL]
-    cluster.add("old", {LABEL: label})
-    cluster.add("another-tasks", {LABEL: "flow-run-other"})
+    labels = cluster.created[0]["metadata"]["labels"]
+    cluster.add("old", labels)
+    cluster.add("another-tasks", {**labels, LABEL: "flow-run-other"})
     cluster.calls.clear()
     assert run()[0] == RESULT
     assert set(cluster.pods) == {"another-tasks"}
@@ -100,7 +101,7 @@ def test_a_pod_whose_node_is_lost_does_not_keep_its_successor_waiting(
     run()
     cluster.add("old", cluster.created[0]["metadata"]["labels"])
     cluster.lasting = {"old"}
-    monkeypatch.setattr("dags.factory.pod_task._BEYOND_GRACE_SECONDS", -30.0)
+    monkeypatch.setattr("dags.factory.pod_run._BEYOND_GRACE_SECONDS", -30.0)
     assert run()[0] == RESULT
     assert cluster.pods == {}
 
@@ -219,7 +220,7 @@ def test_a_time_out_deletes_the_pod(
         assert len(cluster.pods) == 1
         raise stop
 
-    monkeypatch.setattr(PodTask, "await_pod_completion", hang)
+    monkeypatch.setattr(PodRun, "await_pod_completion", hang)
     with pytest.raises(stop):
         run()
     assert cluster.pods == {}
@@ -229,14 +230,14 @@ def test_a_kill_deletes_the_pod_even_while_it_is_being_created(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = pod_task()
-    create = task.pod_manager.create_pod
+    create = PodManager.create_pod
 
-    def killed(pod: Any) -> None:
-        create(pod)
+    def killed(manager: PodManager, pod: Any) -> None:
+        create(manager, pod)
         task.on_kill()
         assert cluster.pods == {}
 
-    monkeypatch.setattr(task.pod_manager, "create_pod", killed)
+    monkeypatch.setattr(PodManager, "create_pod", killed)
     assert isinstance(run(task)[0], TaskRetryableError)
 
 
@@ -264,7 +265,16 @@ def test_a_missing_right_fails_at_once(cluster: Cluster, missing: tuple[str, str
     assert "forbidden" in str(raised)
 
 
+def test_labels_name_run_and_task_whatever_the_try() -> None:
+    words = task_words("/configs", "train", {})
+    task = PodTask(task_id="train", command=words, plan=pod_task().plan)
+    context = {"dag": SimpleNamespace(dag_id="flow"), "run_id": "r", "task": task, "ti": Instance(), "params": {}}
+    task.render_template_fields(context)
+    assert task.labels == {LABEL: "flow/r/train/-1", TRACE_LABEL: "r"}
+    assert task.command[4] == "--trace-id=r"
+
+
 def test_the_stand_in_refuses_what_the_schema_does(cluster: Cluster) -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [], "privileged": True}}
     with pytest.raises(ApiException, match="422"):
-        pod_task().client.create_namespaced_pod("n", pod)
+        pod_task().pod_run().client.create_namespaced_pod("n", pod)
