@@ -23,10 +23,11 @@ def result_line(lines: Sequence[str]) -> str:
     """The task's last JSON line. A pod's log is one stream: a warning on standard error may come after it."""
     for line in reversed(lines):
         try:
-            if "outputs" in json.loads(line):
-                return line
-        except (ValueError, TypeError):
+            content = json.loads(line)
+        except ValueError:
             continue
+        if isinstance(content, dict) and "outputs" in content:
+            return line
     return lines[-1] if lines else ""
 
 
