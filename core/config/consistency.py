@@ -59,6 +59,8 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
         faults += _zone("backtest_policy.yaml", "daily_mark.timezone", backtest.daily_mark.timezone)
     if named and named.name != environment:
         faults.append(Fault("environment.yaml", "name", f"{environment}, the environment it is read for"))
+    if named and named.kubernetes.cpu.request_milli > named.kubernetes.cpu.limit_milli:
+        faults.append(Fault("environment.yaml", "kubernetes.cpu.request_milli", "at most kubernetes.cpu.limit_milli"))
     return faults
 
 

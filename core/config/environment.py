@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from core.config.ml_core_storage import RelativeRoot
-from core.config.model import ConfigModel, Text
+from core.config.model import ConfigModel, PositiveInt, Text
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
@@ -34,10 +34,46 @@ class DockerRunner(ConfigModel):
     memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+[mg]$")]
 
 
+ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+Bytes = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*[MG]i$")]
+
+
+class Cpu(ConfigModel):
+    """Thousandths of a processor: what the scheduler sets aside, and what the task never exceeds."""
+
+    request_milli: PositiveInt
+    limit_milli: PositiveInt
+
+
+class ConfigMaps(ConfigModel):
+    """Names of the ConfigMaps that hold the files of configs/base and of configs/envs/<name>."""
+
+    base: ObjectName
+    environment: ObjectName
+
+
+class KubernetesRunner(ConfigModel):
+    """Pods of tasks; read where `runner` is kubernetes (docs/kubernetes.md)."""
+
+    image: Image
+    namespace: ObjectName
+    service_account: ObjectName
+    archive_claim: Annotated[ObjectName, Field(description="PersistentVolumeClaim of ARCHIVE_PATH")]
+    config_maps: ConfigMaps
+    secret: Annotated[ObjectName, Field(description="Secret with one key a variable, e.g. POSTGRES_URL")]
+    cpu: Cpu
+    memory: Annotated[Bytes, Field(description="request and limit: what a pod may use is set aside for it")]
+    tmp: Annotated[Bytes, Field(description="size of /tmp; a pod that exceeds it is evicted")]
+    schedule_seconds: Annotated[PositiveInt, Field(description="longest wait for a node with room")]
+    start_seconds: Annotated[PositiveInt, Field(description="longest wait for image and volumes on that node")]
+    stop_seconds: Annotated[PositiveInt, Field(description="from the request to end to the kill")]
+
+
 class Environment(ConfigModel):
     name: Literal["dev", "stg", "prod"]
-    runner: Literal["process", "docker"]
+    runner: Literal["process", "docker", "kubernetes"]
     docker: DockerRunner
+    kubernetes: KubernetesRunner
     servers: Literal["embedded", "external"]
     required_variables: tuple[VariableName, ...]
     signing: Signing

@@ -13,6 +13,7 @@ from core.config.environment_variables import ALWAYS_REQUIRED
 from core.config.faults import ConfigurationError, Fault
 from core.config.settings import Settings
 from dags.factory.command_line import task_words
+from dags.factory.pod_task import PodPlan, PodTask
 from dags.factory.process_task import ProcessTask
 
 _PLAIN: Final = frozenset({"SERVICE_ENV", "LOG_LEVEL", "TZ", "ARCHIVE_PATH", "STORAGE_BACKEND"})
@@ -44,7 +45,15 @@ class TaskFactory:
         words = task_words(self.config_root, name, options)
         if self.settings.environment.runner == "process":
             return ProcessTask(task_id=name, command=words, **airflow)
+        if self.settings.environment.runner == "kubernetes":
+            return self._pod(name, words, **airflow)
         return self._container(name, words, **airflow)
+
+    def _pod(self, name: str, words: list[str], **airflow: Any) -> BaseOperator:
+        plain, files = self._container_variables()
+        environment, deadline = self.settings.environment, self.settings.retrain_policy.task_timeout_seconds
+        plan = PodPlan(environment.kubernetes, environment.name, self.config_root, plain, files, deadline)
+        return PodTask(task_id=name, command=words, plan=plan, **airflow)
 
     def _container(self, name: str, words: list[str], **airflow: Any) -> BaseOperator:
         from docker.types import Mount  # noqa: PLC0415 - the Docker client is only there where tasks are containers
