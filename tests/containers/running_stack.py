@@ -1,0 +1,192 @@
+"""A stack of containers as a test drives it: `make up`, Airflow's REST API, the engine's command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from compose.airflow import Airflow
+from compose.engine import TASK_LABEL
+from compose.stack import REPOSITORY
+from compose.trigger import CHAIN
+from core.errors import CoreError
+from laptop.stack import free_ports
+
+POLL_SECONDS: Final = 0.5
+T = TypeVar("T")
+ENDED: Final = frozenset({"success", "failed"})
+
+
+def engine(*words: str, check: bool = True) -> str:
+    """Run ``docker …``; its standard output."""
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+    if check:
+        assert done.returncode == 0, f"docker {' '.join(words[:4])}: {done.stderr[-2000:]}"
+    return done.stdout.strip()
+
+
+def until(what: str, look: Callable[[], T | None], seconds: float) -> T:
+    """What `look` finds, once it finds something. Fails after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(POLL_SECONDS)
+
+
+@dataclass
+class RunningStack:
+    """One stack under a name of its own. `config` is its configuration tree, None for the product's own."""
+
+    name: str
+    config: Path | None = None
+    scale: bool = False
+    port: int = field(default_factory=lambda: free_ports(1)[0])
+    metrics_port: int = field(default_factory=lambda: free_ports(1)[0])
+
+    def make(self, target: str, **settings: object) -> subprocess.CompletedProcess[str]:
+        """Run a target of the Makefile for this stack, its variables those of an ordinary shell."""
+        given = {"STACK": self.name, "PORT": self.port, "METRICS_PORT": self.metrics_port, "SCALE": int(self.scale)}
+        words = [f"{name}={value}" for name, value in {**given, **settings}.items()]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        return subprocess.run(
+            ["make", target, *words], cwd=REPOSITORY, env=kept, capture_output=True, text=True, check=False
+        )
+
+    def up(self) -> float:
+        """`make up`; returns how many seconds it took."""
+        started = time.monotonic()
+        done = self.make("up", **({"CONFIG": self.config} if self.config else {}))
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+        return time.monotonic() - started
+
+    def down(self) -> None:
+        """`make down` with everything the stack wrote."""
+        done = self.make("down", DELETE=1)
+        assert done.returncode == 0, done.stderr[-4000:]
+
+    def airflow(self, user: str = "operator") -> Airflow:
+        """A client of its Airflow."""
+        password = self.secret(f"airflow_{user}")
+        return Airflow(f"http://127.0.0.1:{self.port}", user, password)
+
+    def secret(self, name: str) -> str:
+        return (REPOSITORY / ".stack" / self.name / "secrets" / name).read_text(encoding="utf-8").strip()
+
+    def container(self, service: str) -> str:
+        """Id of a service's container."""
+        found = engine("ps", "--all", "--quiet", *_labelled(self.name, service)).split()
+        assert len(found) == 1, f"{service}: {found}"
+        return found[0]
+
+    def trigger(self, run: str, flow: str = CHAIN[0], **conf: object) -> None:
+        """Start a run under this id, which is also the trace of the chain."""
+        self.airflow().post(f"/dags/{flow}/dagRuns", {"dag_run_id": run, "logical_date": None, "conf": conf})
+
+    def state(self, flow: str, run: str) -> str | None:
+        """State of a flow's run; None while there is none, or while Airflow does not answer."""
+        try:
+            runs = self.airflow().get(f"/dags/{flow}/dagRuns?limit=100&order_by=-run_after")["dag_runs"]
+        except CoreError:
+            return None
+        return next((str(each["state"]) for each in runs if each["dag_run_id"] == run), None)
+
+    def ended(self, flow: str, run: str, seconds: float) -> str:
+        """State in which the run ended."""
+
+        def look() -> str | None:
+            state = self.state(flow, run)
+            return state if state in ENDED else None
+
+        return until(f"the end of {flow} {run}: {self.told(flow, run)}", look, seconds)
+
+    def finished(self, run: str, seconds: float) -> None:
+        """Wait until the whole chain ended well."""
+        deadline = time.monotonic() + seconds
+        for flow in CHAIN:
+            state = self.ended(flow, run, max(1.0, deadline - time.monotonic()))
+            assert state == "success", self.told(flow, run)
+
+    def tasks(self, flow: str, run: str) -> list[dict[str, Any]]:
+        """Every task instance of a run."""
+        answer = self.airflow().get(f"/dags/{flow}/dagRuns/{run}/taskInstances?limit=100")
+        return list(answer["task_instances"])
+
+    def task(self, flow: str, run: str, task: str) -> dict[str, Any]:
+        """The one instance of a task."""
+        (found,) = [each for each in self.tasks(flow, run) if each["task_id"] == task]
+        return found
+
+    def told(self, flow: str, run: str) -> str:
+        """Task states of a run, for a failed test's message."""
+        try:
+            tasks = self.tasks(flow, run)
+        except CoreError as error:
+            return str(error)
+        return ", ".join(f"{each['task_id']}={each['state']}" for each in tasks)
+
+    def handed_on(self, flow: str, run: str, task: str, key: str = "return_value") -> dict[str, Any]:
+        """What a task handed on."""
+        entry = self.airflow("admin").get(f"/dags/{flow}/dagRuns/{run}/taskInstances/{task}/xcomEntries/{key}")
+        value = json.loads(entry["value"]) if isinstance(entry["value"], str) else entry["value"]
+        return dict(value)
+
+    def log(self, flow: str, run: str, task: str, attempt: int = 1) -> str:
+        """A task's log as Airflow shows it."""
+        answer = self.airflow("admin").get(f"/dags/{flow}/dagRuns/{run}/taskInstances/{task}/logs/{attempt}")
+        return json.dumps(answer["content"])
+
+    def task_containers(self, run: str, task: str) -> list[str]:
+        """Ids of the containers, running or not, of a task of a run."""
+        listed = engine("ps", "--all", "--no-trunc", "--format", '{{.ID}} {{.Label "' + TASK_LABEL + '"}}')
+        pairs = [line.split(" ", 1) for line in listed.splitlines()]
+        return [pair[0] for pair in pairs if len(pair) == 2 and f"/{run}/{task}" in pair[1]]
+
+    def started(self, run: str, task: str, seconds: float) -> str:
+        """Id of the task's container once it runs and its process has begun to work."""
+
+        def look() -> str | None:
+            for each in self.task_containers(run, task):
+                if engine("inspect", "--format", "{{.State.Running}}", each, check=False) == "true":
+                    return each
+            return None
+
+        return until(f"the container of {task}", look, seconds)
+
+    def sql(self, query: str) -> list[list[str]]:
+        """Rows of a query on our own database."""
+        words = ["psql", "--no-psqlrc", "-At", "-F", "\t", "-h", "127.0.0.1", "-U", "core", "-d", "core", "-c", query]
+        shell = f'PGPASSWORD={self.secret("postgres_core")} exec "$@"'
+        answer = engine("exec", self.container("postgres"), "sh", "-c", shell, "sh", *words)
+        return [line.split("\t") for line in answer.splitlines()]
+
+    def command(self, *words: str) -> dict[str, Any]:
+        """`python -m tasks …` in the container `watch`; its last line."""
+        text = engine("exec", self.container("watch"), "entrypoint", "python", "-m", "tasks", *words)
+        last: dict[str, Any] = json.loads(text.splitlines()[-1])
+        return last
+
+    def in_archive(self, shell: str) -> str:
+        """Run a shell command over the archive volume, mounted to write."""
+        mount = f"{self.name}-archive:/srv/archive"
+        image = engine("inspect", "--format", "{{.Config.Image}}", self.container("watch"))
+        return engine("run", "--rm", "--network", "none", "-v", mount, "--entrypoint", "sh", image, "-c", shell)
+
+
+def kill_process(container: str) -> None:
+    """SIGKILL the container's first process from outside, as a crash would: the engine's restart policy holds."""
+    process = int(engine("inspect", "--format", "{{.State.Pid}}", container))
+    os.kill(process, 9)
+
+
+def _labelled(stack: str, service: str) -> list[str]:
+    labels: Mapping[str, str] = {"com.docker.compose.project": stack, "com.docker.compose.service": service}
+    return [word for name, value in labels.items() for word in ("--filter", f"label={name}={value}")]
