@@ -121,7 +121,7 @@ def _create(
 ) -> str:
     settings = {
         "read_only": True,
-        "tmpfs": {"/tmp": ""},
+        "tmpfs": {"/tmp": ""},  # noqa: S108
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         **(host or {}),

@@ -57,7 +57,7 @@ def test_kernels_come_compiled() -> None:
 def test_the_tests_of_the_tasks_pass_in_the_image_that_ships() -> None:
     """With the same packages and kernels, on a read-only root file system, as the user the tasks run as."""
     tag = f"ml-assets-core/tasks-tests:{version()}"
-    build(["tasks"], print, target="tests", tag=tag)  # noqa: T201
+    build(["tasks"], print, target="tests", tag=tag)
     words = ["--rm", "--user", "10001:10001", "--read-only", "--tmpfs", "/tmp:exec", tag]  # noqa: S108
     done = subprocess.run(["docker", "run", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
