@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from core.stores.database import open_engine, transaction
+from core.postgres import open_engine, transaction
 from core.stores.tables import CONFIG_CHANGES, RETRAIN_RUNS, RunStatus
 
 

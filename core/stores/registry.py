@@ -13,8 +13,8 @@ from sqlalchemy import exc
 from sqlalchemy.dialects.postgresql import insert
 
 from core.errors import BlockedError, InputError
+from core.postgres import open_engine, transaction
 from core.stores.audit import Change, record_change
-from core.stores.database import open_engine, transaction
 from core.stores.tables import CONFIG_CHANGES, MODEL_REGISTRY, ModelStatus
 
 APPLIED: Final = "MODEL_APPLIED"
