@@ -23,19 +23,35 @@ class Event(StrEnum):
 
 
 EVENT_FIELDS: Final[dict[Event, frozenset[str]]] = {
-    event: frozenset({*fields, "trace_id"})
+    event: frozenset(fields)
     for event, fields in {
-        Event.RUN_FAILED: ("dag_id", "run_id", "code", "reason"),
-        Event.RUN_BLOCKED: ("dag_id", "run_id", "code", "reason"),
-        Event.GATE_FAILED: ("dag_id", "run_id", "gate", "report", "reason"),
-        Event.VERDICT: ("model_version", "status", "sharpe", "max_drawdown", "trades_per_year", "reasons"),
-        Event.DEPLOYED: ("model_version", "replaces", "sharpe", "max_drawdown", "trades_per_year"),
-        Event.MODEL_APPLIED: ("model_version", "replaces", "theta1", "theta2", "actor"),
-        Event.APPROVAL_REQUESTED: ("dag_id", "run_id", "model_version", "until", "link"),
-        Event.APPROVAL_REFUSED: ("model_version", "actor", "reason"),
-        Event.RETRAIN_PAUSED: ("recipient", "dag_id", "failures", "reason"),
-        Event.RETRAIN_RESUMED: ("dag_id", "actor", "reason"),
-        Event.HEARTBEAT_LOST: ("code", "task", "host", "pid", "started", "last_beat"),
+        Event.RUN_FAILED: ("dag_id", "run_id", "code", "reason", "trace_id"),
+        Event.RUN_BLOCKED: ("dag_id", "run_id", "code", "reason", "trace_id"),
+        Event.GATE_FAILED: ("gate", "run_id", "report", "reason", "trace_id"),
+        Event.VERDICT: (
+            "model_version",
+            "status",
+            "sharpe",
+            "max_drawdown",
+            "trades_per_year",
+            "reasons",
+            "trace_id",
+        ),
+        Event.DEPLOYED: ("model_version", "replaces", "sharpe", "max_drawdown", "trades_per_year", "trace_id"),
+        Event.MODEL_APPLIED: ("model_version", "replaces", "theta1", "theta2", "actor", "trace_id"),
+        Event.APPROVAL_REQUESTED: (
+            "model_version",
+            "run_id",
+            "sharpe",
+            "max_drawdown",
+            "trades_per_year",
+            "report",
+            "link",
+        ),
+        Event.APPROVAL_REFUSED: ("model_version", "actor", "reason", "trace_id"),
+        Event.RETRAIN_PAUSED: ("recipient", "dag_id", "failures", "reason", "trace_id"),
+        Event.RETRAIN_RESUMED: ("dag_id", "actor", "reason", "trace_id"),
+        Event.HEARTBEAT_LOST: ("code", "task", "host", "pid", "started", "last_beat", "trace_id"),
     }.items()
 }
-"""Event → names of its fields; all values are text. `trace_id` is a field of every event."""
+"""Event → names of its fields; all values are text."""
