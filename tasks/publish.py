@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,7 @@ from core.stores.signing import SigningKeys
 from core.stores.tables import ModelStatus, RunStatus
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
+from tasks.notices import tell_applied, tell_verdict
 from tasks.publishing import PUBLISHER, JudgedRun, bundle_content, read_judged, registry_facts
 
 app = typer.Typer()
@@ -72,7 +74,14 @@ def publish_model(context: TaskContext, run_id: str, model_version: str) -> Task
         assemble(roots.models / model_version, bundle_content(run, judged, context.settings), keys)
         progress.advance(2, STEPS, "steps")
         registry.register_candidate(model_version)
-        registry.record_verdict(model_version, approved=judged.approved, notes=judged.notes)
+        told = partial(
+            tell_verdict,
+            facts=registry_facts(judged),
+            approved=judged.approved,
+            reasons=judged.notes.partition("\n")[2],
+            trace_id=context.trace_id,
+        )
+        registry.record_verdict(model_version, approved=judged.approved, notes=judged.notes, tell=told)
         progress.advance(3, STEPS, "steps")
         if judged.approved:
             _deploy(context, registry, bus, judged, keys)
@@ -123,9 +132,9 @@ def _deploy(context: TaskContext, registry: Registry, bus: Bus, judged: JudgedRu
     version = judged.identity.model_version
     distribute(context.roots.models / version, context.roots.shared, keys.public_key)
     if not registry.was_deployed(version):
-        registry.deploy(
-            version, replaces=judged.replaces, actor=PUBLISHER, reason=judged.notes, trace_id=context.trace_id
-        )
+        facts, replaces, trace_id = registry_facts(judged), judged.replaces, context.trace_id
+        told = partial(tell_applied, facts=facts, replaces=replaces, actor=PUBLISHER, trace_id=trace_id)
+        registry.deploy(version, replaces=replaces, actor=PUBLISHER, reason=judged.notes, trace_id=trace_id, tell=told)
     deployment = registry.deployment()
     if deployment is not None and deployment.model.model_version == version:
         bus.announce_model(deployment, version)

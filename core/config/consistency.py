@@ -13,6 +13,7 @@ from core.config.data_retention import DataRetention
 from core.config.environment import Environment
 from core.config.faults import Fault
 from core.config.model import ConfigModel
+from core.config.observability_policy import ObservabilityPolicy
 from core.config.pipeline_policy import PipelinePolicy
 from core.config.retrain_policy import RetrainPolicy
 from core.config.sources import FileProvider, Simulator, Sources
@@ -32,7 +33,7 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
     pipeline, retrain = get("pipeline_policy", PipelinePolicy), get("retrain_policy", RetrainPolicy)
     costs, sources = get("cost_table", CostTable), get("sources", Sources)
     retention, backtest = get("data_retention", DataRetention), get("backtest_policy", BacktestPolicy)
-    named = get("environment", Environment)
+    named, observability = get("environment", Environment), get("observability_policy", ObservabilityPolicy)
     faults: list[Fault] = []
     if universe:
         faults += _universe(universe)
@@ -55,6 +56,8 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
     if pipeline and retention and retention.canonical_months < pipeline.history_lookback_months:
         limit = f"at least history_lookback_months of pipeline_policy.yaml ({pipeline.history_lookback_months})"
         faults.append(Fault("data_retention.yaml", "canonical_months", limit))
+    if observability:
+        faults += _observability(observability, environment)
     if backtest:
         faults += _zone("backtest_policy.yaml", "daily_mark.timezone", backtest.daily_mark.timezone)
     if named and named.name != environment:
@@ -168,6 +171,19 @@ def _retrain(retrain: RetrainPolicy) -> Iterator[Fault]:
     certificate = retrain.leak_certificate
     if certificate.refits > certificate.moments:
         yield Fault(file, "leak_certificate.refits", f"at most leak_certificate.moments ({certificate.moments})")
+    if retrain.heartbeat_lost_seconds < 2 * retrain.heartbeat_seconds:
+        expected = f"at least twice heartbeat_seconds ({retrain.heartbeat_seconds}): one late beat is no loss"
+        yield Fault(file, "heartbeat_lost_seconds", expected)
     low, high = retrain.base_rate_limits
     if not 0 <= low < high <= 1:
         yield Fault(file, "base_rate_limits", "0 ≤ low < high ≤ 1")
+
+
+def _observability(policy: ObservabilityPolicy, environment: str) -> Iterator[Fault]:
+    file = "observability_policy.yaml"
+    if environment == "prod" and not policy.notifications.pagerduty.base_url.startswith("https://"):
+        yield Fault(file, "notifications.pagerduty.base_url", "https:// in production")
+    delivery = policy.watch.delivery
+    for name, backoff in (("outage", delivery.outage), ("refused", delivery.refused)):
+        if backoff.max_seconds < backoff.first_seconds:
+            yield Fault(file, f"watch.delivery.{name}.max_seconds", f"at least first_seconds ({backoff.first_seconds})")

@@ -70,6 +70,9 @@ def read_variables(environ: Mapping[str, str], environment: Environment) -> Envi
         faults.append(Fault("ENV", "POSTGRES_URL", "an address postgresql://host:port/database"))
     if not _is_address(values.get("REDIS_URL", "redis://"), "redis://", "rediss://", "unix://"):
         faults.append(Fault("ENV", "REDIS_URL", "an address redis://host:port/0, rediss://… or unix:///socket"))
+    webhook = values.get("SLACK_WEBHOOK_URL", "https://")
+    if not _is_address(webhook, "https://", "http://") or not (webhook.isascii() and webhook.isprintable()):
+        faults.append(Fault("ENV", "SLACK_WEBHOOK_URL", "the address https://… of an incoming webhook"))
     if not Path(values.get("ARCHIVE_PATH", "/")).is_absolute():
         faults.append(Fault("ENV", "ARCHIVE_PATH", "an absolute folder"))
     if faults:

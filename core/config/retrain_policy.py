@@ -82,3 +82,5 @@ class RetrainPolicy(ConfigModel):
     retries: Retries
     task_timeout_seconds: PositiveInt
     heartbeat_seconds: PositiveInt
+    heartbeat_lost_seconds: PositiveInt
+    pause_after_failures: PositiveInt

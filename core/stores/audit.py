@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
-from core.stores.database import open_engine, transaction
+from core.postgres import open_engine, transaction
 from core.stores.tables import CONFIG_CHANGES, RETRAIN_RUNS, RunStatus
+
+Tell = Callable[[sa.Connection], object]
+"""Run in the transaction of a change, to post what people are to be told of it."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,22 @@ class FlowRun:
     recorded_at: datetime.datetime
 
 
-def record_change(connection: sa.Connection, change: Change) -> None:
-    """Append to audit.config_changes, in the transaction of the change itself."""
-    connection.execute(CONFIG_CHANGES.insert().values(**change.__dict__))
+def record_change(connection: sa.Connection, change: Change) -> int:
+    """Append to audit.config_changes, in the transaction of the change itself; the number it has there."""
+    query = CONFIG_CHANGES.insert().values(**change.__dict__).returning(CONFIG_CHANGES.c.id)
+    return int(connection.execute(query).scalar_one())
+
+
+def append_run(
+    connection: sa.Connection, dag_id: str, trace_id: str, status: RunStatus, run_id: str | None, reason: str | None
+) -> bool:
+    """Append how a flow ended to audit.retrain_runs; the same ending of the same chain and run once.
+
+    Returns whether it was new.
+    """
+    values = {"dag_id": dag_id, "trace_id": trace_id, "status": status.value, "run_id": run_id, "reason": reason}
+    query = insert(RETRAIN_RUNS).values(**values).on_conflict_do_nothing().returning(RETRAIN_RUNS.c.id)
+    return connection.execute(query).first() is not None
 
 
 class Audit:
@@ -50,10 +66,12 @@ class Audit:
     def __init__(self, postgres_url: str) -> None:
         self._engine = open_engine(postgres_url)
 
-    def record_change(self, change: Change) -> None:
+    def record_change(self, change: Change, tell: Tell | None = None) -> None:
         """Append a change that has no other transaction to belong to."""
         with transaction(self._engine) as connection:
             record_change(connection, change)
+            if tell is not None:
+                tell(connection)
 
     def changes(self, subject: str) -> list[Change]:
         """Everything that happened to a model version or a configuration file, oldest first."""
@@ -63,11 +81,9 @@ class Audit:
             return [Change(**row._mapping) for row in connection.execute(query)]
 
     def record_run(self, dag_id: str, trace_id: str, status: RunStatus, run_id: str | None, reason: str | None) -> bool:
-        """Append how a flow ended; the same ending of the same chain and run once. Returns whether it was new."""
-        values = {"dag_id": dag_id, "trace_id": trace_id, "status": status.value, "run_id": run_id, "reason": reason}
-        query = insert(RETRAIN_RUNS).values(**values).on_conflict_do_nothing().returning(RETRAIN_RUNS.c.id)
+        """As `append_run`, in a transaction of its own."""
         with transaction(self._engine) as connection:
-            return connection.execute(query).first() is not None
+            return append_run(connection, dag_id, trace_id, status, run_id, reason)
 
     def runs(self, limit: int) -> list[FlowRun]:
         """The newest `limit` endings, newest first."""
@@ -76,19 +92,3 @@ class Audit:
         with transaction(self._engine) as connection:
             rows = [dict(row._mapping) for row in connection.execute(query)]
         return [FlowRun(**{**row, "status": RunStatus(row["status"])}) for row in rows]
-
-    def failures_in_a_row(self) -> int:
-        """How many of the newest chains failed with none between that ended otherwise; a chain counts once."""
-        newest = sa.select(sa.func.max(RETRAIN_RUNS.c.id)).group_by(RETRAIN_RUNS.c.trace_id)
-        last_good = (
-            sa.select(sa.func.max(RETRAIN_RUNS.c.id))
-            .where(RETRAIN_RUNS.c.id.in_(newest), RETRAIN_RUNS.c.status != RunStatus.FAILED.value)
-            .scalar_subquery()
-        )
-        query = (
-            sa.select(sa.func.count())
-            .select_from(RETRAIN_RUNS)
-            .where(RETRAIN_RUNS.c.id.in_(newest), RETRAIN_RUNS.c.id > sa.func.coalesce(last_good, 0))
-        )
-        with transaction(self._engine) as connection:
-            return int(connection.scalar(query) or 0)

@@ -13,8 +13,8 @@ from sqlalchemy import exc
 from sqlalchemy.dialects.postgresql import insert
 
 from core.errors import BlockedError, InputError
-from core.stores.audit import Change, record_change
-from core.stores.database import open_engine, transaction
+from core.postgres import open_engine, transaction
+from core.stores.audit import Change, Tell, record_change
 from core.stores.tables import CONFIG_CHANGES, MODEL_REGISTRY, ModelStatus
 
 APPLIED: Final = "MODEL_APPLIED"
@@ -142,8 +142,8 @@ class Registry:
             if _locked(connection, model_version).status is ModelStatus.DRAFT:
                 _set_status(connection, model_version, ModelStatus.CANDIDATE)
 
-    def record_verdict(self, model_version: str, *, approved: bool, notes: str) -> None:
-        """candidate → approved or rejected, with the reasons.
+    def record_verdict(self, model_version: str, *, approved: bool, notes: str, tell: Tell | None = None) -> None:
+        """candidate → approved or rejected, with the reasons; `tell` where that is new.
 
         Raises InputError when the notes are empty, or when the opposite verdict stands.
         """
@@ -153,6 +153,8 @@ class Registry:
             if entry.status is target or (approved and entry.status in _DECIDED_GOOD):
                 return
             _set_status(connection, model_version, target, notes)
+            if tell is not None:
+                tell(connection)
 
     def was_deployed(self, model_version: str) -> bool:
         """Whether the version has ever been deployed."""
@@ -162,13 +164,23 @@ class Registry:
         with self._transaction() as connection:
             return connection.execute(query.limit(1)).first() is not None
 
-    def deploy(self, model_version: str, *, replaces: str | None, actor: str, reason: str, trace_id: str) -> bool:
+    def deploy(
+        self,
+        model_version: str,
+        *,
+        replaces: str | None,
+        actor: str,
+        reason: str,
+        trace_id: str,
+        tell: Tell | None = None,
+    ) -> bool:
         """approved → deployed; the model deployed so far goes back to approved. Writes audit.config_changes with it.
 
         Args:
             model_version: the version to deploy.
             replaces: the version it was judged against, None when nothing was deployed then.
             actor, reason, trace_id: for the audit log.
+            tell: run with the change, where it is one.
 
         Returns:
             False when the version was deployed already.
@@ -189,6 +201,8 @@ class Registry:
             after = DeployedModel(model_version, entry.facts.theta1, entry.facts.theta2)
             before = asdict(current) if current is not None else None
             record_change(connection, Change(APPLIED, actor, model_version, before, asdict(after), reason, trace_id))
+            if tell is not None:
+                tell(connection)
         return True
 
     def beyond(self, kept: int) -> list[str]:

@@ -13,7 +13,7 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from core.errors import InputError
-from core.stores.database import database_errors, open_engine
+from core.postgres import database_errors, open_engine
 
 SCHEMA: Final = "theta"
 _SESSION: Final = (

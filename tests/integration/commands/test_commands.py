@@ -9,10 +9,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from core.stores.audit import Audit
 from core.stores.bundle_store import CONTENT
 from core.stores.database import current_revision
-from core.stores.tables import RunStatus
 from tasks.__main__ import app
 from tests.fixtures.command_line import Command
 from tests.fixtures.config_tree import CONFIGS
@@ -122,17 +120,6 @@ def test_without_a_configuration_the_last_line_says_so() -> None:
     assert result.exit_code == 20
     assert json.loads(result.stdout.splitlines()[-1])["error"]["code"] == "CONFIG_ROOT_MISSING"
     assert "--config" in result.stderr
-
-
-def test_record_run_counts_failures_in_a_row(registry_url: str, command: Command) -> None:
-    words = ("record-run", "--dag-id=core_retrain_flow", "--status=failed", "--reason=Redis does not answer")
-    assert command.outputs(*words, trace_id="t1") == {"recorded": True, "failures_in_a_row": 1}
-    assert command.outputs(*words, trace_id="t1") == {"recorded": False, "failures_in_a_row": 1}
-    assert command.outputs(*words, trace_id="t2") == {"recorded": True, "failures_in_a_row": 2}
-    blocked = ("record-run", "--dag-id=core_theta_opt_flow", "--status=blocked", "--run-id=r1")
-    assert command.outputs(*blocked, trace_id="t3")["failures_in_a_row"] == 0
-    newest = Audit(registry_url).runs(1)[0]
-    assert (newest.status, newest.run_id, newest.reason) == (RunStatus.BLOCKED, "r1", None)
 
 
 def test_an_unknown_status_is_refused(command: Command) -> None:

@@ -31,6 +31,7 @@ from core.stores.signing import SigningKeys
 from core.stores.tables import ModelStatus, RunStatus
 from tasks.context import TaskContext
 from tasks.publish import publish_model, rehearse
+from tests.integration.alerts.notices import notifications
 from tests.integration.publish.judged_runs import judged_run, make_context, version_of
 
 
@@ -69,6 +70,11 @@ def _assert_deployed_once(context: TaskContext, client: Any, version: str) -> No
     assert [change.event for change in audit.changes(version)] == ["MODEL_APPLIED"]
     assert [run.status for run in audit.runs(10)] == [RunStatus.SUCCEEDED]
     assert read_json(context.run(version).publish_result)["status"] == "deployed"
+    assert [told["event"] for told in notifications(context.variables.postgres_url)] == [
+        "verdict",
+        "deployed",
+        "model_applied",
+    ]
 
 
 def test_an_approved_model_is_deployed(context: TaskContext, client: Any) -> None:
@@ -88,6 +94,24 @@ def test_an_approved_model_is_deployed(context: TaskContext, client: Any) -> Non
     assert metrics["oos"] == {"ai1": {"auc": 0.61}}
     assert metrics["retrain_status"] == entry.facts.metrics_json["verdict"]["retrain_status"] == "adopted"
     assert metrics["verdict"] == read_json(context.run(version).verdict)
+    told = {one["event"]: one["fields"] for one in notifications(context.variables.postgres_url)}
+    assert told["verdict"] == {
+        "model_version": version,
+        "status": "approved",
+        "sharpe": "1.6",
+        "max_drawdown": "0.05",
+        "trades_per_year": "210",
+        "reasons": "Sharpe 1.60 on the adoption window: above 1.20",
+        "trace_id": "t1",
+    }
+    assert told["model_applied"] == {
+        "model_version": version,
+        "replaces": "no model",
+        "theta1": "0.71",
+        "theta2": "0.31",
+        "actor": "core_publish_flow",
+        "trace_id": "t1",
+    }
 
 
 def test_the_bundle_holds_the_certificate_of_training_and_search(context: TaskContext) -> None:
@@ -152,6 +176,8 @@ def test_a_rejected_model_is_kept_with_its_reasons_but_never_distributed(context
     assert client.keys("core:models:*") == []
     (run,) = Audit(context.variables.postgres_url).runs(10)
     assert (run.status, run.reason) == (RunStatus.REJECTED, "rejected:\nSharpe 0.20: must be above 1.20")
+    (told,) = notifications(context.variables.postgres_url)
+    assert (told["fields"]["status"], told["fields"]["reasons"]) == ("rejected", "Sharpe 0.20: must be above 1.20")
 
 
 def test_a_successor_replaces_the_deployed_model_and_an_old_publish_does_not_undo_it(

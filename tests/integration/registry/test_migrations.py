@@ -5,11 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from core.stores.database import current_revision, open_engine, transaction, upgrade
+from core.postgres import open_engine, transaction
+from core.stores.database import current_revision, upgrade
 from core.stores.tables import METADATA
+from core.telemetry.outbox_tables import OUTBOX_METADATA
 
 
 def test_an_empty_database_reaches_the_newest_revision_and_stays_there(postgres_url: str) -> None:
@@ -35,5 +38,8 @@ def test_tables_and_migrations_agree(registry_url: str) -> None:
         "compare_type": True,
         "version_table_schema": "core",
     }
+    metadata = sa.MetaData()
+    for table in (*METADATA.tables.values(), *OUTBOX_METADATA.tables.values()):
+        table.to_metadata(metadata)
     with transaction(open_engine(registry_url)) as connection:
-        assert compare_metadata(MigrationContext.configure(connection, opts=options), METADATA) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []

@@ -164,7 +164,7 @@ UNREACHABLE = "postgresql://core:s3cret@127.0.0.1:1/core"
     [
         lambda: Registry(UNREACHABLE).deployed(),
         lambda: Registry(UNREACHABLE).register_candidate("v"),
-        lambda: Audit(UNREACHABLE).failures_in_a_row(),
+        lambda: Audit(UNREACHABLE).runs(1),
     ],
 )
 def test_a_server_out_of_reach_is_transient_and_keeps_the_password_to_itself(call: Callable[[], object]) -> None:

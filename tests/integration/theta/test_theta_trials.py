@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from pandas.testing import assert_frame_equal
 
 from core.errors import InputError, TransientError
-from core.stores.database import open_engine, transaction
+from core.postgres import open_engine, transaction
 from core.stores.theta_trials import PostgresTrials, open_trials, upgrade_trials
 from core.thresholds.search import search, trials_frame
 from core.thresholds.trial_store import TrialStore

@@ -1,0 +1,87 @@
+"""Connections to PostgreSQL, and its failures in words a person can act on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from core.errors import InputError, TransientError
+
+CONNECT_SECONDS: Final = 10
+_WRONG_ADDRESS: Final = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
+_MISSING_TABLE: Final = frozenset({"42P01", "3F000"})
+
+
+def open_engine(postgres_url: str) -> sa.Engine:
+    """An engine on psycopg 3 that keeps no connection open between uses.
+
+    Args:
+        postgres_url: a libpq URL ``postgresql://…``, a Unix socket's folder as ``?host=/folder``.
+
+    Raises:
+        InputError: the address is no URL.
+    """
+    try:
+        url = sa.make_url(postgres_url).set(drivername="postgresql+psycopg")
+    except (exc.ArgumentError, ValueError) as error:
+        raise _malformed("the PostgreSQL address is no URL") from error
+    return sa.create_engine(url, poolclass=sa.NullPool, connect_args={"connect_timeout": CONNECT_SECONDS})
+
+
+@contextmanager
+def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """One transaction: committed at the end of the block, rolled back by any exception.
+
+    Raises:
+        TransientError: the server cannot be reached or went away.
+        InputError: the credentials or the database are wrong, or the schema has not been created.
+    """
+    with database_errors(engine.url), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def database_errors(url: sa.URL) -> Iterator[None]:
+    """Turn the driver's connection errors into ours; a violated rule of the schema passes through."""
+    address = url.difference_update_query(["password"]).render_as_string(hide_password=True)
+    try:
+        yield
+    except (exc.OperationalError, exc.InterfaceError) as error:
+        text = " ".join(str(error.orig).split())
+        if any(words in text for words in _WRONG_ADDRESS):
+            raise InputError(
+                "DATABASE_ADDRESS_REFUSED",
+                f"PostgreSQL refused the connection: {text}",
+                where=address,
+                remedy="correct user, password and database name in POSTGRES_URL",
+            ) from error
+        raise TransientError(
+            "DATABASE_SERVER_UNREACHABLE",
+            f"PostgreSQL does not answer: {text}",
+            where=address,
+            remedy="check that the server runs and that POSTGRES_URL names it, then run the same command again",
+        ) from error
+    except exc.ProgrammingError as error:
+        if "connection option" in str(error.orig):
+            raise _malformed(f"the PostgreSQL address is unusable: {error.orig}") from error
+        if getattr(error.orig, "sqlstate", None) not in _MISSING_TABLE:
+            raise
+        raise InputError(
+            "DATABASE_SCHEMA_MISSING",
+            "the database has no tables of ours",
+            where=address,
+            remedy="run `python -m tasks database upgrade` first",
+        ) from error
+
+
+def _malformed(message: str) -> InputError:
+    return InputError(
+        "DATABASE_ADDRESS_MALFORMED",
+        message,
+        where="POSTGRES_URL",
+        remedy="set POSTGRES_URL to postgresql://user:password@host:port/database",
+    )
