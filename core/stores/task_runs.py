@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from core.stores.database import open_engine, transaction
 from core.stores.tables import RETRAIN_RUNS, TASK_RUNS, RunStatus
@@ -135,7 +136,7 @@ class TaskRuns:
         query = (
             sa.select(TASK_RUNS.c.task, _SHARDED, _ENDED, TASK_RUNS.c.seconds, TASK_RUNS.c.metrics)
             .where(TASK_RUNS.c.exit_code == DONE)
-            .distinct(TASK_RUNS.c.task, _SHARDED)
+            .ext(distinct_on(TASK_RUNS.c.task, _SHARDED))
             .order_by(TASK_RUNS.c.task, _SHARDED, TASK_RUNS.c.id.desc())
         )
         with transaction(self._engine) as connection:

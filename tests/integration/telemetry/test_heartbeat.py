@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from core.config.retrain_policy import CatBoostParameters
 from core.features.kernels.compiled import compiled
 from core.models.boosting import fit_trees
-from core.telemetry.heartbeat import BEATS_MISSED, HEARTBEATS, Beat, heartbeat, read_beats
+from core.telemetry.heartbeat import HEARTBEATS, heartbeat, read_beats
 from laptop.servers import EmbeddedRedis
 from tests.fixtures.command_line import REPOSITORY
 from tests.fixtures.tiny_market import NOWHERE
@@ -118,12 +118,6 @@ def test_the_beat_of_another_try_stays(client: redis.Redis, redis_url: str) -> N
         content = {"at": ours.at, "started": ours.started, "host": "elsewhere", "pid": ours.pid, "every": ours.every}
         client.hset(HEARTBEATS, ours.field, orjson.dumps(content))
     assert read_beats(client) == [replace(ours, host="elsewhere")]
-
-
-def test_a_beat_is_lost_after_several_missed() -> None:
-    beat = Beat("t1/train", at=1000.0, started=900.0, host="h", pid=1, every=60.0)
-    assert not beat.lost(1000.0 + BEATS_MISSED * 60.0)
-    assert beat.lost(1001.0 + BEATS_MISSED * 60.0)
 
 
 def test_a_redis_that_is_away_is_said_once_and_asked_again(server_folder: Path) -> None:
