@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.errors import CoreError
 from core.stores.audit import Audit
 from core.stores.outbox_backlog import undelivered
-from core.stores.task_runs import GATE_FAILED, Durations, LastRun, TaskRuns
+from core.stores.task_runs import GATE_FAILED, Durations, LastRun, TaskRuns, TaskSums
 from core.telemetry.heartbeat import ANSWER_SECONDS, read_beats
 
 RETRAIN_TASKS: Final = ("admit", "ingest", "catalog", "gate", "features", "train")
@@ -68,84 +68,21 @@ class TaskMetrics(Collector):
         yield up
 
     def _attempts(self) -> Iterator[Metric]:
-        yield self._counts()
-        yield from self._durations()
-        last = self._runs.last()
-        yield from _newest(last)
-        yield from self._data_quality()
-        yield from _lags(last.get(("ingest", WHOLE)))
-        yield from self._search(last.get(("theta", WHOLE)))
-        yield from self._flows()
-        yield self._backlog()
-
-    def _counts(self) -> Metric:
-        runs = CounterMetricFamily("core_task_runs", "Attempts that ended by themselves.", labels=["task", "exit_code"])
-        for (task, exit_code), count in sorted(self._runs.counts().items()):
-            runs.add_metric([task, str(exit_code)], count)
-        return runs
-
-    def _durations(self) -> Iterator[Metric]:
-        none = Durations((0,) * len(BOUNDS), 0, 0.0)
-        found = self._runs.durations(BOUNDS)
-        tasks = HistogramMetricFamily("core_task_duration_seconds", "Attempts that were done.", labels=["task", "part"])
-        for (task, sharded), durations in sorted(found.items()):
-            tasks.add_metric([task, _PARTS[sharded]], _buckets(durations), durations.seconds)
-        yield tasks
-        chains = self._runs.chain_durations(RETRAIN_TASKS, RETRAIN_TASKS[-1], BOUNDS)
-        yield HistogramMetricFamily(
-            "core_retrain_duration_seconds",
-            "From the first task to the trained models.",
-            _buckets(chains),
-            chains.seconds,
-        )
-        backtests = found.get(("backtest", WHOLE), none)
-        yield HistogramMetricFamily(
-            "core_backtest_duration_seconds", "Backtest tasks.", _buckets(backtests), backtests.seconds
-        )
-        engine = HistogramMetricFamily("bt_run_duration", "Tasks that run the engine, in seconds.", labels=["task"])
-        for task in ENGINE_TASKS:
-            durations = found.get((task, WHOLE), none)
-            engine.add_metric([task], _buckets(durations), durations.seconds)
-        yield engine
-
-    def _data_quality(self) -> Iterator[Metric]:
-        written = self._runs.total("ingest", "bars_written")
-        yield CounterMetricFamily("data_bars_written", "Bars of published partitions.", value=written)
-        failures = CounterMetricFamily(
-            "dq_fail", "Failed gates, and published partitions in quarantine.", labels=["check", "task"]
-        )
-        counts = self._runs.counts()
-        for task in sorted({*GATED_TASKS, *(task for task, exit_code in counts if exit_code == GATE_FAILED)}):
-            failures.add_metric(["gate", task], counts.get((task, GATE_FAILED), 0))
-        failures.add_metric(["quarantine", "ingest"], self._runs.total("ingest", "partitions_quarantined"))
-        yield failures
-
-    def _search(self, last: LastRun | None) -> Iterator[Metric]:
-        trials = self._runs.total_by_run("theta", "theta_trials")
-        yield CounterMetricFamily("core_theta_trials", "Trials of the θ search, each run's once.", value=trials)
-        if last is not None and "theta_best_score" in last.metrics:
-            best = last.metrics["theta_best_score"]
-            yield GaugeMetricFamily("core_theta_best_score", "Best objective of the last θ search.", value=best)
-
-    def _flows(self) -> Iterator[Metric]:
-        labels = ["dag_id", "status"]
-        ended = CounterMetricFamily("core_flow_runs", "Endings in audit.retrain_runs.", labels=labels)
-        newest = GaugeMetricFamily(
-            "core_flow_last_end_timestamp_seconds", "When the flow last ended so.", labels=labels
-        )
-        for ending in self._runs.flow_endings():
-            ended.add_metric([ending.dag_id, ending.status.value], ending.count)
-            newest.add_metric([ending.dag_id, ending.status.value], ending.last_at.timestamp())
-        yield ended
-        yield newest
+        with self._runs.sums() as sums:
+            counts, last = sums.counts(), sums.last()
+            yield _endings(counts)
+            yield from _durations(sums)
+            yield from _newest(last)
+            yield from _data_quality(sums, counts)
+            yield from _lags(last.get(("ingest", WHOLE)))
+            yield from _search(sums, last.get(("theta", WHOLE)))
+            yield from _flows(sums)
         failures = self._audit.failures_in_a_row()
         yield GaugeMetricFamily("core_retrain_failures_in_a_row", "Newest chains that failed.", value=failures)
-
-    def _backlog(self) -> Metric:
         waiting = GaugeMetricFamily("core_outbox_backlog", "Notifications not delivered yet.", labels=["target"])
         for target, count in undelivered(self._postgres_url).items():
             waiting.add_metric([target], count)
-        return waiting
+        yield waiting
 
     def _beats(self) -> Iterator[Metric]:
         with redis.Redis.from_url(
@@ -186,6 +123,66 @@ class MetricsExporter:
         if self._server is None:
             raise RuntimeError("the exporter was not started")
         return self._server.server_port
+
+
+def _endings(counts: Mapping[tuple[str, int], int]) -> Metric:
+    runs = CounterMetricFamily("core_task_runs", "Attempts that ended by themselves.", labels=["task", "exit_code"])
+    for (task, exit_code), count in sorted(counts.items()):
+        runs.add_metric([task, str(exit_code)], count)
+    return runs
+
+
+def _durations(sums: TaskSums) -> Iterator[Metric]:
+    none = Durations((0,) * len(BOUNDS), 0, 0.0)
+    found = sums.durations(BOUNDS)
+    tasks = HistogramMetricFamily("core_task_duration_seconds", "Attempts that were done.", labels=["task", "part"])
+    for (task, sharded), durations in sorted(found.items()):
+        tasks.add_metric([task, _PARTS[sharded]], _buckets(durations), durations.seconds)
+    yield tasks
+    chains = sums.chain_durations(RETRAIN_TASKS, RETRAIN_TASKS[-1], BOUNDS)
+    yield HistogramMetricFamily(
+        "core_retrain_duration_seconds", "From the first task to the trained models.", _buckets(chains), chains.seconds
+    )
+    backtests = found.get(("backtest", WHOLE), none)
+    yield HistogramMetricFamily(
+        "core_backtest_duration_seconds", "Backtest tasks.", _buckets(backtests), backtests.seconds
+    )
+    engine = HistogramMetricFamily("bt_run_duration", "Tasks that run the engine, in seconds.", labels=["task"])
+    for task in ENGINE_TASKS:
+        durations = found.get((task, WHOLE), none)
+        engine.add_metric([task], _buckets(durations), durations.seconds)
+    yield engine
+
+
+def _data_quality(sums: TaskSums, counts: Mapping[tuple[str, int], int]) -> Iterator[Metric]:
+    written = sums.total("ingest", "bars_written")
+    yield CounterMetricFamily("data_bars_written", "Bars of published partitions.", value=written)
+    failures = CounterMetricFamily(
+        "dq_fail", "Failed gates, and published partitions in quarantine.", labels=["check", "task"]
+    )
+    for task in sorted({*GATED_TASKS, *(task for task, exit_code in counts if exit_code == GATE_FAILED)}):
+        failures.add_metric(["gate", task], counts.get((task, GATE_FAILED), 0))
+    failures.add_metric(["quarantine", "ingest"], sums.total("ingest", "partitions_quarantined"))
+    yield failures
+
+
+def _search(sums: TaskSums, last: LastRun | None) -> Iterator[Metric]:
+    trials = sums.total_by_run("theta", "theta_trials")
+    yield CounterMetricFamily("core_theta_trials", "Trials of the θ search, each run's once.", value=trials)
+    if last is not None and "theta_best_score" in last.metrics:
+        best = last.metrics["theta_best_score"]
+        yield GaugeMetricFamily("core_theta_best_score", "Best objective of the last θ search.", value=best)
+
+
+def _flows(sums: TaskSums) -> Iterator[Metric]:
+    labels = ["dag_id", "status"]
+    ended = CounterMetricFamily("core_flow_runs", "Endings in audit.retrain_runs.", labels=labels)
+    newest = GaugeMetricFamily("core_flow_last_end_timestamp_seconds", "When the flow last ended so.", labels=labels)
+    for ending in sums.flow_endings():
+        ended.add_metric([ending.dag_id, ending.status.value], ending.count)
+        newest.add_metric([ending.dag_id, ending.status.value], ending.last_at.timestamp())
+    yield ended
+    yield newest
 
 
 def _newest(last: Mapping[tuple[str, bool], LastRun]) -> Iterable[Metric]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -65,7 +66,7 @@ _SHARDED = TASK_RUNS.c.shard.is_not(None)
 
 
 class TaskRuns:
-    """Writes and sums up core.task_runs.
+    """Appends to core.task_runs and sums it up.
 
     Every method raises TransientError where PostgreSQL does not answer, and InputError where the schema is missing.
     """
@@ -81,13 +82,25 @@ class TaskRuns:
         with transaction(self._engine) as connection:
             connection.execute(TASK_RUNS.insert().values(**values))
 
+    @contextmanager
+    def sums(self) -> Iterator[TaskSums]:
+        """Everything that can be summed up, over one connection."""
+        with transaction(self._engine) as connection:
+            yield TaskSums(connection)
+
+
+class TaskSums:
+    """What all attempts together took and found."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
     def counts(self) -> dict[tuple[str, int], int]:
         """Attempts by task and exit code."""
         query = sa.select(TASK_RUNS.c.task, TASK_RUNS.c.exit_code, sa.func.count()).group_by(
             TASK_RUNS.c.task, TASK_RUNS.c.exit_code
         )
-        with transaction(self._engine) as connection:
-            return {(task, exit_code): count for task, exit_code, count in connection.execute(query)}
+        return {(task, exit_code): count for task, exit_code, count in self._connection.execute(query)}
 
     def durations(self, bounds: Collection[float]) -> dict[tuple[str, bool], Durations]:
         """Durations by task, and whether it was a shard of it."""
@@ -96,8 +109,7 @@ class TaskRuns:
             .where(TASK_RUNS.c.exit_code == DONE)
             .group_by(TASK_RUNS.c.task, _SHARDED)
         )
-        with transaction(self._engine) as connection:
-            return {(task, sharded): _durations(spread) for task, sharded, *spread in connection.execute(query)}
+        return {(task, sharded): _durations(spread) for task, sharded, *spread in self._connection.execute(query)}
 
     def chain_durations(self, tasks: Collection[str], last: str, bounds: Collection[float]) -> Durations:
         """From the start of the first of `tasks` to the end of `last`, pauses and repeats between them included.
@@ -128,8 +140,7 @@ class TaskRuns:
             .having(sa.func.bool_or(rows.c.reached))
             .subquery()
         )
-        with transaction(self._engine) as connection:
-            return _durations(list(connection.execute(sa.select(*_spread(chains.c.seconds, bounds))).one()))
+        return _durations(list(self._connection.execute(sa.select(*_spread(chains.c.seconds, bounds))).one()))
 
     def last(self) -> dict[tuple[str, bool], LastRun]:
         """The newest attempt that was done, by task and whether it was a shard of it."""
@@ -139,14 +150,12 @@ class TaskRuns:
             .ext(distinct_on(TASK_RUNS.c.task, _SHARDED))
             .order_by(TASK_RUNS.c.task, _SHARDED, TASK_RUNS.c.id.desc())
         )
-        with transaction(self._engine) as connection:
-            return {(task, sharded): LastRun(*row) for task, sharded, *row in connection.execute(query)}
+        return {(task, sharded): LastRun(*row) for task, sharded, *row in self._connection.execute(query)}
 
     def total(self, task: str, metric: str) -> float:
         """The sum of a metric over every attempt of a task."""
         query = sa.select(sa.func.sum(_metric(metric))).where(TASK_RUNS.c.task == task)
-        with transaction(self._engine) as connection:
-            return float(connection.scalar(query) or 0.0)
+        return float(self._connection.scalar(query) or 0.0)
 
     def total_by_run(self, task: str, metric: str) -> float:
         """The sum over runs of the largest a task reported: a task that is repeated counts its work once."""
@@ -156,15 +165,13 @@ class TaskRuns:
             .group_by(TASK_RUNS.c.run_id)
             .subquery()
         )
-        with transaction(self._engine) as connection:
-            return float(connection.scalar(sa.select(sa.func.sum(largest.c.value))) or 0.0)
+        return float(self._connection.scalar(sa.select(sa.func.sum(largest.c.value))) or 0.0)
 
     def flow_endings(self) -> list[FlowEnding]:
         """What audit.retrain_runs holds, by flow and status."""
         columns = RETRAIN_RUNS.c.dag_id, RETRAIN_RUNS.c.status
         query = sa.select(*columns, sa.func.count(), sa.func.max(RETRAIN_RUNS.c.recorded_at)).group_by(*columns)
-        with transaction(self._engine) as connection:
-            rows = list(connection.execute(query))
+        rows = list(self._connection.execute(query))
         return [FlowEnding(dag_id, RunStatus(status), count, last_at) for dag_id, status, count, last_at in rows]
 
 
