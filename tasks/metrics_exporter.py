@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.errors import CoreError
+from core.errors import CoreError, InputError
 from core.stores.audit import Audit
 from core.stores.outbox_backlog import undelivered
 from core.stores.task_runs import GATE_FAILED, Durations, LastRun, TaskRuns, TaskSums
@@ -105,8 +105,16 @@ class MetricsExporter:
         self._server: WSGIServer | None = None
 
     def __enter__(self) -> Self:
-        """Raises OSError where the port is taken."""
-        self._server, _ = start_http_server(self._port, registry=self._registry)
+        """Raises InputError where the port cannot be had."""
+        try:
+            self._server, _ = start_http_server(self._port, registry=self._registry)
+        except OSError as error:
+            raise InputError(
+                "METRICS_PORT_TAKEN",
+                f"the metrics cannot be served on port {self._port}: {error.strerror}",
+                where="observability_policy.yaml, metrics.port",
+                remedy="stop what listens there, or give this environment another port",
+            ) from error
         return self
 
     def __exit__(

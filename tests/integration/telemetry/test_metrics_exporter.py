@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from core.errors import InputError
 from core.stores.audit import Audit
 from core.stores.database import open_engine, transaction
 from core.stores.tables import TASK_RUNS, RunStatus
 from core.stores.task_runs import TaskRuns
 from core.telemetry.heartbeat import HEARTBEATS
-from tasks.metrics_exporter import BOUNDS, WHOLE
+from tasks.metrics_exporter import BOUNDS, WHOLE, MetricsExporter
 from tests.fixtures.tiny_market import NOWHERE
 from tests.integration.telemetry.metrics import LOST_SECONDS, record, samples, task_metrics, value
 
@@ -160,3 +161,12 @@ def test_buckets_count_what_they_hold(registry_url: str, durations: list[float])
     assert counted.within == tuple(sum(seconds <= bound for seconds in durations) for bound in BOUNDS)
     assert counted.count == len(durations)
     assert counted.seconds == pytest.approx(sum(durations))
+
+
+def test_a_port_that_is_taken_is_named(registry_url: str, redis_url: str) -> None:
+    metrics = task_metrics(registry_url, redis_url)
+    with (
+        MetricsExporter(metrics, port=0) as first,
+        pytest.raises(InputError, match=f"METRICS_PORT_TAKEN.*{first.port}"),
+    ):
+        MetricsExporter(metrics, first.port).__enter__()
