@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import CoreError, InputError
 from core.stores.audit import Audit
-from core.stores.outbox_backlog import undelivered
+from core.stores.outbox_sums import outbox_sums
 from core.stores.task_runs import GATE_FAILED, Durations, LastRun, TaskRuns, TaskSums
 from core.telemetry.heartbeat import ANSWER_SECONDS, read_beats
 
@@ -80,18 +80,21 @@ class TaskMetrics(Collector):
         failures = self._audit.failures_in_a_row()
         yield GaugeMetricFamily("core_retrain_failures_in_a_row", "Newest chains that failed.", value=failures)
         waiting = GaugeMetricFamily("core_outbox_backlog", "Notifications not delivered yet.", labels=["target"])
-        for target, count in undelivered(self._postgres_url).items():
+        outbox = outbox_sums(self._postgres_url)
+        for target, count in outbox.waiting.items():
             waiting.add_metric([target], count)
         yield waiting
+        yield CounterMetricFamily(
+            "core_task_heartbeats_lost", "Tasks that fell silent without ending.", value=outbox.heartbeats_lost
+        )
 
     def _beats(self) -> Iterator[Metric]:
         with redis.Redis.from_url(
             self._redis_url, socket_timeout=ANSWER_SECONDS, socket_connect_timeout=ANSWER_SECONDS
         ) as client:
             beats = read_beats(client)
-        lost = sum(time.time() - beat.at > self._lost_seconds for beat in beats)
-        yield GaugeMetricFamily("core_task_heartbeats", "Tasks that beat.", value=len(beats) - lost)
-        yield GaugeMetricFamily("core_task_heartbeats_lost", "Tasks that fell silent without ending.", value=lost)
+        alive = sum(time.time() - beat.at <= self._lost_seconds for beat in beats)
+        yield GaugeMetricFamily("core_task_heartbeats", "Task processes that beat.", value=alive)
 
 
 class MetricsExporter:
