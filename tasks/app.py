@@ -18,6 +18,7 @@ from core.errors import BlockedError, CoreError, InputError
 from core.stores.roots import StorageRoots
 from core.telemetry.logs import configure_logs
 from core.telemetry.progress import RedisProgress
+from tasks.attempt import attempt
 from tasks.context import TaskContext, TaskResult
 
 
@@ -35,11 +36,14 @@ def run_task(command: typer.Context, name: str, body: Callable[[TaskContext], Ta
     The last line on standard output is ``{"task", "status", "outputs", "metrics"}``; an expected error adds
     ``"error": {"code", "message", "where", "remedy"}`` (and ``retrain_status: blocked`` to the outputs when something a
     verdict needs is missing) and exits with the error's own code. Anything unexpected is a
-    defect: its traceback is logged and the process exits with 1.
+    defect: its traceback is logged and the process exits with 1. The task beats while it runs, and leaves a row in
+    core.task_runs once it has ended.
     """
     options: GlobalOptions = command.find_root().obj
     try:
-        result = body(build_context(options, name))
+        result = attempt(
+            build_context(options, name), name, command.params.get("shard"), command.params.get("run_id"), body
+        )
     except CoreError as error:
         fields = {"code": error.code, "message": error.message, "where": error.where, "remedy": error.remedy}
         sys.stderr.write(f"{error}\n")

@@ -106,7 +106,7 @@ def import_bars(context: TaskContext, data: Path | None, ingest_run_id: str, as_
         _check_history(context, imports, oldest)
         published = writer.publish(oldest)
         removed = _expire(context, writer, imports, oldest)
-    return _result(context, imports, published, removed, oldest)
+    return _result(context, imports, published, removed, oldest, cut)
 
 
 @dataclass(frozen=True)
@@ -246,6 +246,7 @@ def _result(
     published: Sequence[PartitionKey],
     removed: Sequence[PartitionKey],
     oldest: str,
+    as_of: datetime.datetime | None,
 ) -> TaskResult:
     bars = {each.symbol: each.bars for each in imports}
     quarantined = [f"{each.symbol}/{month}" for each in imports for month in each.quarantined if month >= oldest]
@@ -267,5 +268,31 @@ def _result(
             "quarantined": quarantined,
             "held": held,
             "last_ts": iso(max(each.last_ts for each in imports)),
-        }
+        },
+        metrics=_metrics(context, imports, published, as_of),
     )
+
+
+def _metrics(
+    context: TaskContext,
+    imports: Sequence[Imported],
+    published: Sequence[PartitionKey],
+    as_of: datetime.datetime | None,
+) -> dict[str, float]:
+    """What this import added, and how far the slowest symbol's bars reach (epoch seconds of the newest close).
+
+    `as_of` stands where now is not the clock's: given, or the newest close of a simulated market.
+    """
+    seconds = timeframe_seconds(context.settings.pipeline_policy.timeframe_default)
+    closes = [each.last_ts + seconds for each in imports]
+    by_symbol = {each.symbol: each for each in imports}
+    metrics = {
+        "bars_written": float(sum(by_symbol[key.symbol].bars[key.month] for key in published)),
+        "partitions_quarantined": float(sum(key.month in by_symbol[key.symbol].quarantined for key in published)),
+        "watermark": float(min(closes)),
+    }
+    if as_of is not None:
+        metrics["as_of"] = as_of.timestamp()
+    elif {each.source for each in imports} & _simulators(context):
+        metrics["as_of"] = float(max(closes))
+    return metrics

@@ -98,3 +98,20 @@ RETRAIN_RUNS: Final = sa.Table(
     ),
     schema="audit",
 )
+
+TASK_RUNS: Final = sa.Table(
+    "task_runs",
+    METADATA,
+    sa.Column("id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("task", sa.Text, nullable=False),
+    sa.Column("shard", sa.Text, nullable=True),
+    sa.Column("trace_id", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=True),
+    sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("seconds", sa.Double, nullable=False),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("exit_code", sa.Integer, nullable=False),
+    sa.Column("metrics", JSONB, nullable=False),
+    sa.Index("task_runs_task", "task", "id"),
+    schema="core",
+)
