@@ -17,17 +17,17 @@ from core.features.preprocessing import PairPreprocessing, preprocessing_report
 from core.features.table import FEATURE_COLUMNS, FeatureTable
 from core.market.timeframe import timeframe_seconds
 from core.quality.admission import admit, history_window
-from core.quality.suites import features_suite
 from core.stores.catalog_index import build_index, read_index
 from core.stores.feature_cache import build_months
 from core.stores.files import write_bytes, write_json
-from core.stores.gate_reports import run_gate
 from core.stores.lake import Lake
 from core.stores.market_data import load_pairs, pair_months
 from tasks.app import run_task
 from tasks.as_of import parse_as_of
 from tasks.catalog import last_close
 from tasks.context import TaskContext, TaskResult
+from tasks.gates import Gate, require_gates
+from tasks.replay_record import write_frame
 
 app = typer.Typer()
 
@@ -57,17 +57,18 @@ def features(
 
 
 def build_run(context: TaskContext, run_id: str) -> TaskResult:
-    """Fill the cache for every pair of the run, report imputations and exclusions, and hold the rows against the gate.
+    """Fill the cache for every pair of the run, report imputations and exclusions, and lay out what the gate looks at.
 
-    One month of one pair is in memory at a time, however long the history; the gate sees each month's extreme rows.
+    One month of one pair is in memory at a time, however long the history; the gate sees each month's extreme rows
+    (features/extreme_rows.parquet).
 
     Raises:
-        QualityError: the gate failed.
         BlockedError: FEATURES_ROWS_NONE when no row of any pair is complete, naming the features that have no value.
-        InputError: the run is unknown.
+        InputError: the run is unknown, or its gates `canonical` and `index` have not passed.
     """
     settings, run = context.settings, context.run(run_id)
     identity = run.read_identity()
+    require_gates(run, Gate.CANONICAL, Gate.INDEX)
     index = read_index(run.dataset_index)
     counts: dict[str, PairPreprocessing] = {}
     extremes: list[pd.DataFrame] = []
@@ -102,7 +103,7 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
             remedy="look whether the prices move and the catalog admits enough months (dataset_index_filtered.json);"
             " else import a longer history",
         )
-    gate = run_gate("features", features_suite(settings.core_policy.feature_windows), rows, run.gate("features"))
+    write_frame(run.extreme_rows, rows)
     return TaskResult(
         outputs={
             "pairs": len(pairs),
@@ -110,7 +111,6 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
             "months_computed": computed,
             "months_cached": cached,
             "pairs_without_rows": sorted(without),
-            "gate_report": str(gate.report_path),
         }
     )
 

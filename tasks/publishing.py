@@ -17,6 +17,7 @@ from core.stores.bundle_store import CONTENT, PARAMS
 from core.stores.files import json_bytes, read_json
 from core.stores.registry import ModelFacts
 from core.stores.run_folder import RunFolder, RunIdentity
+from tasks.gates import Gate, require_gates
 from tasks.leakage import joined_certificate
 
 PUBLISHER: Final = "core_publish_flow"
@@ -67,7 +68,7 @@ def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
     """The checklist before anything is published (SPEC REG-2, TRN-2).
 
     Raises:
-        InputError: the run or its verdict is missing, or belongs to another version.
+        InputError: the run or its verdict is missing, or belongs to another version; a gate has not passed.
         BlockedError: a number the verdict or the metrics need is missing.
         QualityError: a check of the leak certificate failed or was not made.
     """
@@ -80,6 +81,7 @@ def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
                 where=str(path),
                 remedy="pass the run id and model version the catalog task printed",
             )
+    require_gates(run, *Gate)
     stated = verdict.get("status"), verdict.get("retrain_status")
     if stated not in STATUSES.items() or not verdict.get("reasons"):
         found = f"{stated[0]}, {stated[1]}: {'; '.join(verdict.get('reasons') or ['no reason'])}"

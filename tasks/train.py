@@ -22,16 +22,15 @@ from core.models.report import training_metrics
 from core.models.samples import Pool
 from core.models.walk_forward import StepResult, WalkForward, walk_forward
 from core.models.windows import plan_windows
-from core.quality.suites import predictions_suite
 from core.signals.sizing import position_scale
 from core.stores.catalog_index import read_index
 from core.stores.feature_cache import load_or_build
 from core.stores.files import write_bytes, write_json
-from core.stores.gate_reports import run_gate
 from core.stores.market_data import load_pairs
 from core.stores.run_folder import RunFolder
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
+from tasks.gates import Gate, require_gates
 from tasks.leakage import certify_training
 from tasks.replay_record import require_version, write_frame
 
@@ -52,18 +51,19 @@ def train(
 
 
 def train_run(context: TaskContext, run_id: str, model_version: str) -> TaskResult:
-    """The task's body. Writes gates/predictions, train/, model/ below runs_root/{run_id}/.
+    """The task's body. Writes train/ and model/ below runs_root/{run_id}/; the gate `predictions` follows.
 
     The same run gives the same bytes of every model file, whatever the number of workers.
 
     Raises:
-        InputError: the run is unknown or makes another version.
+        InputError: the run is unknown or makes another version, or one of its gates up to `features` has not passed.
         BlockedError: too little history, too few starts, a degenerate label or a metric without a value.
-        QualityError: the leak certificate or the predictions gate failed; no model is written.
+        QualityError: the leak certificate does not hold; no model is written.
         TransientError: a training process died, or the disk is full.
     """
     settings, run = context.settings, context.run(run_id)
     identity = require_version(run, model_version)
+    require_gates(run, Gate.CANONICAL, Gate.INDEX, Gate.FEATURES)
     core, retrain = settings.core_policy, settings.retrain_policy
     bars, tables = _load(context, run, identity.timeframe)
     pool = pool_pairs(bars, tables, core, retrain.cross_validation)
@@ -88,7 +88,6 @@ def train_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
     learned = Learned(bars, tables, core, retrain.cross_validation, pool, learning, walked.steps)
     certify_training(run, identity, settings, learned, walked.final.record)
     predictions = predictions_frame(pool, walked.steps, settings)
-    gate = run_gate("predictions", predictions_suite(core.position_scale), predictions, run.gate("predictions"))
     write_frame(run.oos_predictions, predictions)
     _write_models(run, walked, settings)
     write_json(run.metrics, metrics)
@@ -98,7 +97,6 @@ def train_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
             "starts": len(pool.samples),
             "out_of_sample": len(predictions),
             "steps": len(windows.steps),
-            "gate_report": str(gate.report_path),
         },
         metrics=_headline(metrics),
     )

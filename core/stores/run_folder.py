@@ -87,6 +87,10 @@ class RunFolder:
         return self.path / "features" / "preprocess_report.json"
 
     @property
+    def extreme_rows(self) -> Path:
+        return self.path / "features" / "extreme_rows.parquet"
+
+    @property
     def model(self) -> Path:
         return self.path / "model"
 

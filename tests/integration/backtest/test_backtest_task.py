@@ -18,13 +18,13 @@ import pytest
 from core.errors import InputError
 from core.features.schema import FeatureSchema
 from core.signals.signal import signal_id
-from core.stores.gate_reports import GateReport
 from core.stores.run_folder import PreviousModel, RunFolder
-from tasks import train
 from tasks.backtest import backtest_run
+from tasks.gates import Gate
 from tasks.replay_record import read_record
 from tasks.train import train_run
 from tests.fixtures.config_tree import change
+from tests.fixtures.gates import pass_gates
 from tests.fixtures.tiny_market import TinyMarket, written
 from tests.unit.backtest.test_deployed_replay import PREVIOUS, publish
 
@@ -71,10 +71,11 @@ class Trained:
     run: RunFolder
 
     def new_run(self) -> RunFolder:
-        """A run of its own id as train leaves it."""
+        """A run of its own id as backtest finds it, gates passed."""
         run = self.market.new_run()
         for folder in ("train", "model"):
             shutil.copytree(self.run.path / folder, run.path / folder)
+        pass_gates(run, Gate.PREDICTIONS)
         return run
 
     @property
@@ -102,9 +103,7 @@ class Replayed:
 @pytest.fixture(scope="module")
 def trained(tiny_market: TinyMarket) -> Trained:
     run = tiny_market.new_run()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "run_gate", lambda *_: GateReport(passed=True, report_path=run.gate("none"), failed=[]))
-        train_run(tiny_market.context(), run.path.name, tiny_market.version)
+    train_run(tiny_market.context(), run.path.name, tiny_market.version)
     return Trained(tiny_market, run)
 
 
