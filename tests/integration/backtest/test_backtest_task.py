@@ -253,8 +253,10 @@ def test_predictions_that_are_missing_block(trained: Trained) -> None:
     command, run, rows = trained.market.command(), trained.new_run(), trained.predictions
     words = trained.market.words("backtest", run.path.name)
     rows.assign(risk_score=rows["risk_score"].where(rows.index != 7)).to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (11, "BACKTEST_PREDICTIONS_MISSING")
     rows.iloc[:0].to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (11, "BACKTEST_PREDICTIONS_EMPTY")
     assert written(run, "backtest") == {}
 
@@ -267,15 +269,21 @@ def test_input_that_is_absent_or_does_not_belong_together_is_refused_and_nothing
     mistaken = trained.market.words("backtest", run.path.name, "another")
     assert command.refusal(*mistaken)[:2] == (20, "RUN_INPUT_VERSION")
     rows.drop(columns="z").to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (20, "BACKTEST_INPUT_COLUMNS")
     rows.assign(pair_id="XXX-YYY").to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (20, "BACKTEST_INPUT_PAIR")
     rows.assign(ts=rows["ts"] + pd.Timedelta(minutes=1)).to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (20, "BACKTEST_INPUT_BAR")
     run.oos_predictions.write_bytes(b"PAR1 and no more")
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (20, "RUN_FILE_UNREADABLE")
     run.oos_predictions.unlink()
-    assert command.refusal(*words)[:2] == (20, "RUN_FILE_UNREADABLE")
+    assert command.refusal(*words)[:2] == (20, "GATE_RESULT_MISSING")
+    rows.to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     run.dataset_index.unlink()
     assert command.refusal(*words)[:2] == (20, "CATALOG_INDEX_UNREADABLE")
     schema = run.model / "feature_schema.json"
