@@ -103,6 +103,10 @@ class RunFolder:
         return self.path / "train" / "oos_predictions.parquet"
 
     @property
+    def training_parts(self) -> Path:
+        return self.path / "train" / "parts"
+
+    @property
     def metrics(self) -> Path:
         return self.path / "train" / "metrics.json"
 
