@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "theta": ("tasks.theta", "Search θ, backtest once at it, and give the verdict."),
     "report": ("tasks.report", "Write the report of a judged run, HTML and PDF."),
     "publish": ("tasks.publish", "Register, sign and distribute the judged model."),
+    "refuse": ("tasks.refuse", "Register the judged model as rejected, in a person's name."),
     "infer": ("tasks.infer", "Emit the newest signal of the deployed model."),
     "record-run": ("tasks.record_run", "Write how a flow ended to the audit log."),
     "registry": ("tasks.registry", "List and show registered models."),
@@ -66,6 +67,12 @@ def main(
         typer.Option("--config", envvar="CONFIG_ROOT", help="Configuration folder with base/ and envs/."),
     ] = None,
     trace_id: Annotated[str, typer.Option(help="Groups the logs and progress of one chain of tasks.")] = "manual",
+    pairs: Annotated[
+        str | None, typer.Option(help="Only these pairs of universe.yaml, ids separated by commas; all tasks of a run.")
+    ] = None,
+    history_months: Annotated[
+        int | None, typer.Option(help="Only this many of the newest months; all tasks of a run.")
+    ] = None,
 ) -> None:
     """Tasks of ml-assets-core.
 
@@ -75,7 +82,8 @@ def main(
 
     Example: python -m tasks --config configs ingest
     """
-    command.obj = GlobalOptions(config_root=config, trace_id=trace_id)
+    chosen = None if pairs is None else tuple(pairs.split(","))
+    command.obj = GlobalOptions(config_root=config, trace_id=trace_id, pairs=chosen, history_months=history_months)
 
 
 if __name__ == "__main__":

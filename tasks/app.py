@@ -14,6 +14,7 @@ import typer
 
 from core.config.environment_variables import read_service_environment, read_variables
 from core.config.loader import load_settings
+from core.config.narrowing import narrowed
 from core.errors import BlockedError, CoreError, InputError
 from core.stores.roots import StorageRoots
 from core.telemetry.logs import configure_logs
@@ -28,6 +29,8 @@ class GlobalOptions:
 
     config_root: Path | None
     trace_id: str
+    pairs: tuple[str, ...] | None
+    history_months: int | None
 
 
 def run_task(
@@ -65,7 +68,8 @@ def build_context(options: GlobalOptions, name: str, shard: Shard | None = None)
             where="--config, CONFIG_ROOT",
             remedy="name the folder with base/ and envs/: python -m tasks --config configs …",
         )
-    settings = load_settings(options.config_root, read_service_environment(os.environ))
+    loaded = load_settings(options.config_root, read_service_environment(os.environ))
+    settings = narrowed(loaded, options.pairs, options.history_months)
     variables = read_variables(os.environ, settings.environment)
     log = configure_logs(variables.log_level, task=part, trace_id=options.trace_id)
     return TaskContext(

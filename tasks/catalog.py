@@ -154,7 +154,7 @@ def _identify(context: TaskContext, index: pd.DataFrame, now: datetime.datetime)
     }
     seed = settings.retrain_policy.seed
     version = model_version(now, **hashes, seed=seed)
-    run = context.run(version)
+    run = context.run_folder(version)
     previous = run.read_identity().previous if run.identity.is_file() else _deployed(context)
     identity = RunIdentity(
         run_id=version,

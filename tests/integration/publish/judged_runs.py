@@ -9,6 +9,7 @@ import structlog
 
 from core.config.environment_variables import EnvironmentVariables
 from core.config.loader import load_settings
+from core.config.run_configuration import run_configuration
 from core.models.leakage.certificate import THETA_CHECKS, TRAINING_CHECKS, Check, certify
 from core.stores.files import write_bytes, write_json
 from core.stores.roots import StorageRoots
@@ -69,6 +70,7 @@ def judged_run(
         checks = [Check(name=name, compared="rows", count=1, passed=True, found="") for name in names]
         write_bytes(path, certify(version, 7, checks).to_json())
     _write_artifacts(run)
+    write_json(run.configuration, run_configuration(context.settings))
     pass_gates(run, *Gate)
     return version
 
