@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 _CODE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+){2,}")
 
@@ -16,11 +17,14 @@ class CoreError(Exception):
         message: what is wrong, in one sentence.
         where: the file, key, row or address that is wrong.
         remedy: what the reader can do next.
+        outputs: what the task's last line shall hand on all the same, e.g. where the report of a failed gate is.
     """
 
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, code: str, message: str, *, where: str, remedy: str) -> None:
+    def __init__(
+        self, code: str, message: str, *, where: str, remedy: str, outputs: Mapping[str, Any] | None = None
+    ) -> None:
         if not _CODE.fullmatch(code):
             raise ValueError(f"error code {code!r} is not of the form DOMAIN_CATEGORY_CODE")
         super().__init__(f"{code}: {message} [where: {where}] [do: {remedy}]")
@@ -28,6 +32,7 @@ class CoreError(Exception):
         self.message = message
         self.where = where
         self.remedy = remedy
+        self.outputs = dict(outputs or {})
 
 
 class QualityError(CoreError):

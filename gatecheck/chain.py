@@ -21,6 +21,8 @@ from tasks.backtest import backtest_run
 from tasks.catalog import catalog_lake
 from tasks.context import TaskContext, TaskResult
 from tasks.features import build_run
+from tasks.gate import run_gate_of
+from tasks.gates import Gate
 from tasks.ingest import import_bars
 from tasks.theta import theta_run
 from tasks.train import train_run
@@ -58,8 +60,12 @@ class Chain:
             self._task(settings, "ingest", seconds, lambda context: import_bars(context, None, self.trace_id, None))
             found = self._task(settings, "catalog", seconds, lambda context: catalog_lake(context, None)).outputs
             run_id, version = found["run_id"], found["model_version"]
+            self._gate(settings, seconds, run_id, Gate.CANONICAL)
+            self._gate(settings, seconds, run_id, Gate.INDEX)
             self._task(settings, "features", seconds, lambda context: build_run(context, run_id))
+            self._gate(settings, seconds, run_id, Gate.FEATURES)
             self._task(settings, "train", seconds, lambda context: train_run(context, run_id, version))
+            self._gate(settings, seconds, run_id, Gate.PREDICTIONS)
             self._task(settings, "backtest", seconds, lambda context: backtest_run(context, run_id, version))
             self._task(settings, "theta", seconds, lambda context: theta_run(context, run_id, version))
         except BlockedError as error:
@@ -67,6 +73,9 @@ class Chain:
         run = self._context(settings, "verdict").run(run_id)
         verdict = json.loads(run.verdict.read_text(encoding="utf-8"))
         return Ended(verdict["status"], tuple(verdict["reasons"]), verdict, seconds)
+
+    def _gate(self, settings: Settings, seconds: dict[str, float], run_id: str, name: Gate) -> None:
+        self._task(settings, f"gate {name}", seconds, lambda context: run_gate_of(context, name, run_id))
 
     def _task(
         self, settings: Settings, name: str, seconds: dict[str, float], body: Callable[[TaskContext], TaskResult]

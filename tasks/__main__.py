@@ -18,13 +18,15 @@ COMMANDS: Final = {
     "database": ("tasks.database", "Create or upgrade the PostgreSQL schemas."),
     "keys": ("tasks.keys", "Make the key pair that signs artifact bundles."),
     "ingest": ("tasks.ingest", "Import bars into the canonical lake."),
-    "catalog": ("tasks.catalog", "Index the lake, gate it, and identify the run."),
+    "catalog": ("tasks.catalog", "Index the lake and identify the run."),
+    "gate": ("tasks.gate", "Hold what a run has written against one of its gates."),
     "features": ("tasks.features", "Build a run's features, or export a pair's rows."),
     "train": ("tasks.train", "Walk forward, then fit the models on all data."),
     "backtest": ("tasks.backtest", "Backtest all candidates at the previous θ."),
     "theta": ("tasks.theta", "Search θ, backtest once at it, and give the verdict."),
     "report": ("tasks.report", "Write the report of a judged run, HTML and PDF."),
     "publish": ("tasks.publish", "Register, sign and distribute the judged model."),
+    "refuse": ("tasks.refuse", "Register the judged model as rejected, in a person's name."),
     "infer": ("tasks.infer", "Emit the newest signal of the deployed model."),
     "admit": ("tasks.admit", "Let a retraining start, unless retraining is paused."),
     "record-run": ("tasks.record_run", "Write how a flow ended to the audit log."),
@@ -67,6 +69,12 @@ def main(
         typer.Option("--config", envvar="CONFIG_ROOT", help="Configuration folder with base/ and envs/."),
     ] = None,
     trace_id: Annotated[str, typer.Option(help="Groups the logs and progress of one chain of tasks.")] = "manual",
+    pairs: Annotated[
+        str | None, typer.Option(help="Only these pairs of universe.yaml, ids separated by commas; all tasks of a run.")
+    ] = None,
+    history_months: Annotated[
+        int | None, typer.Option(help="Only this many of the newest months; all tasks of a run.")
+    ] = None,
 ) -> None:
     """Tasks of ml-assets-core.
 
@@ -76,7 +84,8 @@ def main(
 
     Example: python -m tasks --config configs ingest
     """
-    command.obj = GlobalOptions(config_root=config, trace_id=trace_id)
+    chosen = None if pairs is None else tuple(pairs.split(","))
+    command.obj = GlobalOptions(config_root=config, trace_id=trace_id, pairs=chosen, history_months=history_months)
 
 
 if __name__ == "__main__":

@@ -14,12 +14,14 @@ import typer
 
 from core.config.environment_variables import read_service_environment, read_variables
 from core.config.loader import load_settings
+from core.config.narrowing import narrowed
 from core.errors import BlockedError, CoreError, InputError
 from core.stores.roots import StorageRoots
 from core.telemetry.logs import configure_logs
 from core.telemetry.progress import RedisProgress
 from tasks.attempt import attempt
 from tasks.context import TaskContext, TaskResult
+from tasks.shard import Shard
 
 
 @dataclass(frozen=True)
@@ -28,26 +30,30 @@ class GlobalOptions:
 
     config_root: Path | None
     trace_id: str
+    pairs: tuple[str, ...] | None
+    history_months: int | None
 
 
-def run_task(command: typer.Context, name: str, body: Callable[[TaskContext], TaskResult]) -> None:
+def run_task(
+    command: typer.Context, name: str, body: Callable[[TaskContext], TaskResult], shard: Shard | None = None
+) -> None:
     """Run `body` and leave the process with its exit code.
 
     The last line on standard output is ``{"task", "status", "outputs", "metrics"}``; an expected error adds
-    ``"error": {"code", "message", "where", "remedy"}`` (and ``retrain_status: blocked`` to the outputs when something a
-    verdict needs is missing) and exits with the error's own code. Anything unexpected is a
+    ``"error": {"code", "message", "where", "remedy"}`` and hands its own outputs on (and ``retrain_status: blocked``
+    when something a verdict needs is missing), and exits with the error's own code. Anything unexpected is a
     defect: its traceback is logged and the process exits with 1. The task beats while it runs, and leaves a row in
     core.task_runs once it has ended.
     """
     options: GlobalOptions = command.find_root().obj
+    part = None if shard is None else str(shard)
     try:
-        result = attempt(
-            build_context(options, name), name, command.params.get("shard"), command.params.get("run_id"), body
-        )
+        result = attempt(build_context(options, name, shard), name, part, command.params.get("run_id"), body)
     except CoreError as error:
         fields = {"code": error.code, "message": error.message, "where": error.where, "remedy": error.remedy}
         sys.stderr.write(f"{error}\n")
-        outputs = {"retrain_status": "blocked"} if isinstance(error, BlockedError) else {}
+        blocked = {"retrain_status": "blocked"} if isinstance(error, BlockedError) else {}
+        outputs = {**error.outputs, **blocked}
         _last_line({"task": name, "status": "failed", "outputs": outputs, "metrics": {}, "error": fields})
         raise typer.Exit(error.exit_code) from error
     _last_line({"task": name, "status": result.status, "outputs": result.outputs, "metrics": result.metrics})
@@ -55,8 +61,9 @@ def run_task(command: typer.Context, name: str, body: Callable[[TaskContext], Ta
         raise typer.Exit(result.exit_code)
 
 
-def build_context(options: GlobalOptions, name: str) -> TaskContext:
-    """Read configuration and environment variables for the task `name`."""
+def build_context(options: GlobalOptions, name: str, shard: Shard | None = None) -> TaskContext:
+    """Read configuration and environment variables for the task `name`, or for one part of its work."""
+    part = name if shard is None else f"{name}[{shard}]"
     if options.config_root is None:
         raise InputError(
             "CONFIG_ROOT_MISSING",
@@ -64,15 +71,16 @@ def build_context(options: GlobalOptions, name: str) -> TaskContext:
             where="--config, CONFIG_ROOT",
             remedy="name the folder with base/ and envs/: python -m tasks --config configs …",
         )
-    settings = load_settings(options.config_root, read_service_environment(os.environ))
+    loaded = load_settings(options.config_root, read_service_environment(os.environ))
+    settings = narrowed(loaded, options.pairs, options.history_months)
     variables = read_variables(os.environ, settings.environment)
-    log = configure_logs(variables.log_level, task=name, trace_id=options.trace_id)
+    log = configure_logs(variables.log_level, task=part, trace_id=options.trace_id)
     return TaskContext(
         settings=settings,
         variables=variables,
         roots=StorageRoots.below(variables.archive_path, settings.ml_core_storage),
         log=log,
-        progress=RedisProgress(variables.redis_url, options.trace_id, name, log),
+        progress=RedisProgress(variables.redis_url, options.trace_id, part, log),
         trace_id=options.trace_id,
         config_root=options.config_root,
     )

@@ -27,6 +27,7 @@ from core.stores.run_folder import RunFolder
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
 from tasks.deployed_replay import replay_deployed
+from tasks.gates import Gate, require_gates
 from tasks.replay_record import (
     ReplayRecord,
     StartCounts,
@@ -62,12 +63,14 @@ def backtest_run(context: TaskContext, run_id: str, model_version: str) -> TaskR
     """The task's body. Writes runs_root/{run_id}/backtest/: candidates.parquet, bt_*.parquet and, last, replay.json.
 
     Raises:
-        InputError: the run is unknown, a file of it is absent, predictions and bars do not belong together.
+        InputError: the run is unknown, a file of it is absent, its gate `predictions` has not passed, predictions and
+            bars do not belong together.
         BlockedError: predictions are missing, or the history leaves no window.
     """
     settings, run = context.settings, context.run(run_id)
     identity = require_version(run, model_version)
     schema_hash = read_schema_hash(run)
+    require_gates(run, Gate.PREDICTIONS)
     market = load_market(context, run)
     context.progress.advance(1, _STAGES, "stages")
     windows = _windows(market, settings)

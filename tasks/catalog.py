@@ -1,4 +1,4 @@
-"""catalog: index the lake, gate it, and say which run its newest history is (SPEC CAT-2, -3, -4, TRN-4)."""
+"""catalog: index the lake, filter it, and say which run its newest history is (SPEC CAT-2, CAT-3, TRN-4)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from core.errors import BlockedError, InputError
 from core.market.alignment import align_pair
 from core.market.timeframe import timeframe_seconds
 from core.quality.admission import ADMITTED, Exclusion, Window, admit, history_window
-from core.quality.suites import canonical_suite, index_suite
 from core.stores.catalog_index import build_index, data_hash, write_filtered, write_index
 from core.stores.code_version import code_hash
 from core.stores.files import canonical_json, sha256_json, write_bytes
-from core.stores.gate_reports import run_gate
 from core.stores.lake import Lake
 from core.stores.market_data import load_symbol
 from core.stores.run_folder import PreviousModel, RunFolder, RunIdentity, model_version
@@ -42,7 +40,7 @@ def catalog(
         ),
     ] = None,
 ) -> None:
-    """Index the lake, hold its bars against the gates, and identify the run.
+    """Index the lake, leave out what does not meet the limits, and identify the run.
 
     Example: python -m tasks --config configs catalog --as-of 2022-03-04T22:00:00Z
     """
@@ -50,13 +48,12 @@ def catalog(
 
 
 def catalog_lake(context: TaskContext, as_of: str | None) -> TaskResult:
-    """The task's body. Writes runs_root/{run_id}/: catalog/, gates/canonical, gates/index, config.json
-    and, last, run.json. The partitions the run uses are kept below snapshots_root.
+    """The task's body. Writes runs_root/{run_id}/: catalog/, config.json and, last, run.json. The partitions the run
+    uses are kept below snapshots_root. The gates `canonical` and `index` follow.
 
     Raises:
         InputError: the lake is empty or lacks a symbol, a partition is damaged, the legs of a pair share no bar.
         BlockedError: all partitions are left out, or a symbol keeps too little history.
-        QualityError: a gate failed.
     """
     settings = context.settings
     timeframe = settings.pipeline_policy.timeframe_default
@@ -75,17 +72,12 @@ def catalog_lake(context: TaskContext, as_of: str | None) -> TaskResult:
         keep_partitions(lake, context.roots.snapshots, index)
     _require_history(bars, settings, exclusions)
     pairs = [align_pair(pair.id, seconds, bars[pair.a], bars[pair.b]) for pair in settings.universe.pairs]
-    context.progress.advance(1, 3, "steps")
-    thresholds = settings.pipeline_policy.dq_thresholds
-    every_bar = pd.concat([frame.assign(symbol=symbol) for symbol, frame in bars.items()], ignore_index=True)
-    run_gate("canonical", canonical_suite(thresholds), every_bar, run.gate("canonical"))
-    context.progress.advance(2, 3, "steps")
-    run_gate("index", index_suite(thresholds), index[index[ADMITTED]].reset_index(drop=True), run.gate("index"))
+    context.progress.advance(1, 2, "steps")
     write_index(index, run.dataset_index)
-    write_filtered(run.dataset_index_filtered, index, exclusions, window, thresholds)
+    write_filtered(run.dataset_index_filtered, index, exclusions, window, settings.pipeline_policy.dq_thresholds)
     write_bytes(run.configuration, canonical_json(run_configuration(settings)))
     run.write_identity(identity)
-    context.progress.advance(3, 3, "steps")
+    context.progress.advance(2, 2, "steps")
     for exclusion in exclusions:
         if exclusion.reason not in _BY_DESIGN:
             name = f"{exclusion.symbol}/{exclusion.month}"
@@ -162,7 +154,7 @@ def _identify(context: TaskContext, index: pd.DataFrame, now: datetime.datetime)
     }
     seed = settings.retrain_policy.seed
     version = model_version(now, **hashes, seed=seed)
-    run = context.run(version)
+    run = context.run_folder(version)
     previous = run.read_identity().previous if run.identity.is_file() else _deployed(context)
     identity = RunIdentity(
         run_id=version,

@@ -114,7 +114,7 @@ def _run(context: TaskContext, bundle: Bundle, run_id: str | None) -> RecordedRu
     made = run_of_bundle(context, bundle)
     if run_id is None or run_id == made.identity.run_id:
         return made
-    return run_of_folder(context, context.run(run_id))
+    return run_of_folder(context, context.run_folder(run_id))
 
 
 def _bars(context: TaskContext, run: RecordedRun, pair_id: str, bar_ts: int) -> PairBars:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,23 +11,26 @@ import numpy as np
 import pandas as pd
 import typer
 
+from core.config.universe import Pair
 from core.errors import BlockedError, InputError
 from core.features.batch import build_features
 from core.features.preprocessing import PairPreprocessing, preprocessing_report
 from core.features.table import FEATURE_COLUMNS, FeatureTable
 from core.market.timeframe import timeframe_seconds
 from core.quality.admission import admit, history_window
-from core.quality.suites import features_suite
 from core.stores.catalog_index import build_index, read_index
-from core.stores.feature_cache import build_months
+from core.stores.feature_cache import MonthFeatures, build_months
 from core.stores.files import write_bytes, write_json
-from core.stores.gate_reports import run_gate
 from core.stores.lake import Lake
 from core.stores.market_data import load_pairs, pair_months
+from core.stores.run_folder import RunFolder
 from tasks.app import run_task
 from tasks.as_of import parse_as_of
 from tasks.catalog import last_close
 from tasks.context import TaskContext, TaskResult
+from tasks.gates import Gate, require_gates
+from tasks.replay_record import write_frame
+from tasks.shard import Shard, ShardOption
 
 app = typer.Typer()
 
@@ -39,6 +42,7 @@ def features(
     pairs: Annotated[str | None, typer.Option(help="Export these pairs, ids separated by commas; needs --out.")] = None,
     out: Annotated[Path | None, typer.Option(help="Parquet file to export to.")] = None,
     as_of: Annotated[str | None, typer.Option(help="Export as of this ISO 8601 instant; else the newest bar.")] = None,
+    shard: ShardOption = None,
 ) -> None:
     """Build a run's features, or export pairs: ts and one column a feature, unscaled.
 
@@ -49,44 +53,36 @@ def features(
     python -m tasks --config configs features --pairs EURJPY-GBPJPY --out rows.parquet
     """
     if run_id is not None and pairs is None and out is None:
-        run_task(command, "features", lambda context: build_run(context, run_id))
-    elif run_id is None and pairs is not None and out is not None:
+        if shard is not None:
+            run_task(command, "features", lambda context: build_shard(context, run_id, shard), shard)
+        else:
+            run_task(command, "features", lambda context: build_run(context, run_id))
+    elif run_id is None and shard is None and pairs is not None and out is not None:
         run_task(command, "features", lambda context: export(context, pairs.split(","), out, as_of))
     else:
-        raise typer.BadParameter("give either --run-id, or --pairs with --out")
+        raise typer.BadParameter("give either --run-id, perhaps with --shard, or --pairs with --out")
 
 
 def build_run(context: TaskContext, run_id: str) -> TaskResult:
-    """Fill the cache for every pair of the run, report imputations and exclusions, and hold the rows against the gate.
+    """Fill the cache for every pair of the run, report imputations and exclusions, and lay out what the gate looks at.
 
-    One month of one pair is in memory at a time, however long the history; the gate sees each month's extreme rows.
+    One month of one pair is in memory at a time, however long the history; the gate sees each month's extreme rows
+    (features/extreme_rows.parquet).
 
     Raises:
-        QualityError: the gate failed.
         BlockedError: FEATURES_ROWS_NONE when no row of any pair is complete, naming the features that have no value.
-        InputError: the run is unknown.
+        InputError: the run is unknown, or its gates `canonical` and `index` have not passed.
     """
     settings, run = context.settings, context.run(run_id)
-    identity = run.read_identity()
-    index = read_index(run.dataset_index)
     counts: dict[str, PairPreprocessing] = {}
     extremes: list[pd.DataFrame] = []
     computed = cached = 0
 
-    def warn(path: Path, problem: str) -> None:
-        context.log.warning("feature_file_damaged", file=str(path), problem=problem)
-
     pairs = settings.universe.pairs
-    for number, pair in enumerate(pairs, start=1):
-        counted = counts[pair.id] = PairPreprocessing()
-        months = pair_months(context.roots, settings, index, pair)
-        for month in build_months(
-            context.roots.features, settings.core_policy, identity.timeframe, pair, index, months, warn
-        ):
-            counted.add(month.bars, month.table)
-            extremes.append(_extreme_rows(month.table))
-            computed, cached = computed + (not month.cached), cached + month.cached
-        context.progress.advance(number, len(pairs), "pairs")
+    for pair, month in _months(context, run, pairs):
+        counts.setdefault(pair.id, PairPreprocessing()).add(month.bars, month.table)
+        extremes.append(_extreme_rows(month.table))
+        computed, cached = computed + (not month.cached), cached + month.cached
     report = preprocessing_report(counts)
     write_json(run.preprocess_report, report)
     rows = pd.concat(extremes, ignore_index=True)
@@ -102,7 +98,7 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
             remedy="look whether the prices move and the catalog admits enough months (dataset_index_filtered.json);"
             " else import a longer history",
         )
-    gate = run_gate("features", features_suite(settings.core_policy.feature_windows), rows, run.gate("features"))
+    write_frame(run.extreme_rows, rows)
     return TaskResult(
         outputs={
             "pairs": len(pairs),
@@ -110,9 +106,38 @@ def build_run(context: TaskContext, run_id: str) -> TaskResult:
             "months_computed": computed,
             "months_cached": cached,
             "pairs_without_rows": sorted(without),
-            "gate_report": str(gate.report_path),
         }
     )
+
+
+def build_shard(context: TaskContext, run_id: str, shard: Shard) -> TaskResult:
+    """Fill the cache for one part of the run's pairs. Raises InputError as `build_run` does."""
+    pairs = shard.part(context.settings.universe.pairs)
+    cached = [month.cached for _, month in _months(context, context.run(run_id), pairs)]
+    return TaskResult(
+        outputs={
+            "shard": str(shard),
+            "pairs": len(pairs),
+            "months_computed": cached.count(False),
+            "months_cached": cached.count(True),
+        }
+    )
+
+
+def _months(context: TaskContext, run: RunFolder, pairs: Sequence[Pair]) -> Iterator[tuple[Pair, MonthFeatures]]:
+    """Features of these pairs, month by month, from the cache where it has them, else built and kept there."""
+    settings, timeframe = context.settings, run.read_identity().timeframe
+    require_gates(run, Gate.CANONICAL, Gate.INDEX)
+    index = read_index(run.dataset_index)
+
+    def warn(path: Path, problem: str) -> None:
+        context.log.warning("feature_file_damaged", file=str(path), problem=problem)
+
+    for number, pair in enumerate(pairs, start=1):
+        bars = pair_months(context.roots, settings, index, pair)
+        for month in build_months(context.roots.features, settings.core_policy, timeframe, pair, index, bars, warn):
+            yield pair, month
+        context.progress.advance(number, len(pairs), "pairs")
 
 
 def export(context: TaskContext, pair_ids: list[str], out: Path, as_of: str | None) -> TaskResult:

@@ -16,8 +16,9 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import CoreError, InputError
-from core.stores.audit import Audit
+from core.postgres import open_engine, transaction
 from core.stores.outbox_sums import outbox_sums
+from core.stores.retraining import failures_in_a_row
 from core.stores.task_runs import GATE_FAILED, Durations, LastRun, TaskRuns, TaskSums
 from core.telemetry.heartbeat import ANSWER_SECONDS, read_beats
 
@@ -42,7 +43,7 @@ class TaskMetrics(Collector):
         self, postgres_url: str, redis_url: str, heartbeat_lost_seconds: float, log: structlog.stdlib.BoundLogger
     ) -> None:
         self._runs = TaskRuns(postgres_url)
-        self._audit = Audit(postgres_url)
+        self._engine = open_engine(postgres_url)
         self._postgres_url = postgres_url
         self._redis_url = redis_url
         self._lost_seconds = heartbeat_lost_seconds
@@ -77,7 +78,8 @@ class TaskMetrics(Collector):
             yield from _lags(last.get(("ingest", WHOLE)))
             yield from _search(sums, last.get(("theta", WHOLE)))
             yield from _flows(sums)
-        failures = self._audit.failures_in_a_row()
+        with transaction(self._engine) as connection:
+            failures = failures_in_a_row(connection)
         yield GaugeMetricFamily("core_retrain_failures_in_a_row", "Newest chains that failed.", value=failures)
         waiting = GaugeMetricFamily("core_outbox_backlog", "Notifications not delivered yet.", labels=["target"])
         outbox = outbox_sums(self._postgres_url)

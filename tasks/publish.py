@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +23,7 @@ from core.stores.tables import ModelStatus, RunStatus
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
 from tasks.notices import tell_applied, tell_verdict
-from tasks.publishing import PUBLISHER, JudgedRun, bundle_content, read_judged, registry_facts
+from tasks.publishing import PUBLISHER, JudgedRun, bundle_content, read_judged, registry_facts, standing_refusal
 
 app = typer.Typer()
 
@@ -50,6 +51,8 @@ def publish(
 def publish_model(context: TaskContext, run_id: str, model_version: str) -> TaskResult:
     """The task's body. Each step is harmless when it has been taken, so a killed publish is finished by another one.
 
+    A model that a person has refused stays rejected.
+
     Approved and rejected models alike are bundled and registered; only an approved one is distributed, deployed and
     announced. One publish at a time works on a models_root.
 
@@ -59,7 +62,15 @@ def publish_model(context: TaskContext, run_id: str, model_version: str) -> Task
         TransientError: PostgreSQL, Redis or the disk did not answer.
     """
     run = context.run(run_id)
-    judged = read_judged(run, model_version)
+    return register_judged(context, run, _judged(context, run, model_version))
+
+
+def register_judged(context: TaskContext, run: RunFolder, judged: JudgedRun) -> TaskResult:
+    """Bundle and register a judged model, deploy it when it is approved, and write how the chain ended.
+
+    Raises as `publish_model` does.
+    """
+    model_version = judged.identity.model_version
     bus = Bus(context.variables.redis_url)
     bus.check()
     roots, progress = context.roots, context.progress
@@ -89,11 +100,13 @@ def publish_model(context: TaskContext, run_id: str, model_version: str) -> Task
         pruned = _prune(context, registry)
         progress.advance(5, STEPS, "steps")
     status = _status(registry, model_version)
-    reasons = list(judged.verdict["reasons"])
+    reasons = judged.reasons
     if judged.approved and status != ModelStatus.DEPLOYED:
         reasons.append("another model has been deployed since")
     ended = RunStatus.SUCCEEDED if judged.approved else RunStatus.REJECTED
-    Audit(context.variables.postgres_url).record_run(PUBLISHER, context.trace_id, ended, run_id, judged.notes)
+    Audit(context.variables.postgres_url).record_run(
+        PUBLISHER, context.trace_id, ended, judged.identity.run_id, judged.notes
+    )
     outputs = {**_outputs(context, run, judged, status.value, reasons), "pruned": pruned}
     write_json(run.publish_result, outputs)
     progress.advance(STEPS, STEPS, "steps")
@@ -107,7 +120,7 @@ def rehearse(context: TaskContext, run_id: str, model_version: str) -> TaskResul
     Raises as `publish_model` does.
     """
     run = context.run(run_id)
-    judged = read_judged(run, model_version)
+    judged = _judged(context, run, model_version)
     Bus(context.variables.redis_url).check()
     registry = Registry(context.variables.postgres_url)
     _require_current(registry, judged)
@@ -115,9 +128,12 @@ def rehearse(context: TaskContext, run_id: str, model_version: str) -> TaskResul
     with tempfile.TemporaryDirectory() as folder:
         assemble(Path(folder) / model_version, bundle_content(run, judged, context.settings), keys)
     status = "would be deployed" if judged.approved else "would be rejected"
-    return TaskResult(
-        outputs=_outputs(context, run, judged, status, list(judged.verdict["reasons"])), metrics=_metrics(judged)
-    )
+    return TaskResult(outputs=_outputs(context, run, judged, status, judged.reasons), metrics=_metrics(judged))
+
+
+def _judged(context: TaskContext, run: RunFolder, model_version: str) -> JudgedRun:
+    refusal = standing_refusal(Audit(context.variables.postgres_url), model_version)
+    return replace(read_judged(run, model_version), refusal=refusal)
 
 
 def _require_current(registry: Registry, judged: JudgedRun) -> None:

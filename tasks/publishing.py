@@ -13,13 +13,16 @@ import yaml
 from core.config.settings import Settings
 from core.errors import BlockedError, InputError
 from core.models.leakage.certificate import FILE_NAME, Certificate
+from core.stores.audit import Audit
 from core.stores.bundle_store import CONTENT, PARAMS
 from core.stores.files import json_bytes, read_json
 from core.stores.registry import ModelFacts
 from core.stores.run_folder import RunFolder, RunIdentity
+from tasks.gates import Gate, require_gates
 from tasks.leakage import joined_certificate
 
 PUBLISHER: Final = "core_publish_flow"
+REFUSED: Final = "MODEL_REFUSED"
 VERDICT_NUMBERS: Final = (
     "theta1",
     "theta2",
@@ -40,22 +43,39 @@ STATUSES: Final = {"approved": "adopted", "rejected": "rejected"}
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """A person's no to a judged model, or that of nobody in time."""
+
+    actor: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"refused by {self.actor}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class JudgedRun:
-    """A run whose verdict is complete."""
+    """A run whose verdict is complete, and what stands against publishing it besides."""
 
     identity: RunIdentity
     verdict: Mapping[str, Any]
     metrics: Mapping[str, Any]
     certificate: Certificate
+    refusal: Refusal | None = None
 
     @property
     def approved(self) -> bool:
-        return bool(self.verdict["status"] == "approved")
+        return bool(self.verdict["status"] == "approved") and self.refusal is None
+
+    @property
+    def reasons(self) -> list[str]:
+        """The verdict's, and the refusal."""
+        return [*self.verdict["reasons"], *([str(self.refusal)] if self.refusal is not None else [])]
 
     @property
     def notes(self) -> str:
-        """The registry's notes on the verdict: its status and every reason, a line each."""
-        return "\n".join([f"{self.verdict['status']}:", *self.verdict["reasons"]])
+        """The registry's notes: what the model is, and every reason, a line each."""
+        return "\n".join([f"{'approved' if self.approved else 'rejected'}:", *self.reasons])
 
     @property
     def replaces(self) -> str | None:
@@ -67,7 +87,7 @@ def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
     """The checklist before anything is published (SPEC REG-2, TRN-2).
 
     Raises:
-        InputError: the run or its verdict is missing, or belongs to another version.
+        InputError: the run or its verdict is missing, or belongs to another version; a gate has not passed.
         BlockedError: a number the verdict or the metrics need is missing.
         QualityError: a check of the leak certificate failed or was not made.
     """
@@ -80,6 +100,7 @@ def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
                 where=str(path),
                 remedy="pass the run id and model version the catalog task printed",
             )
+    require_gates(run, *Gate)
     stated = verdict.get("status"), verdict.get("retrain_status")
     if stated not in STATUSES.items() or not verdict.get("reasons"):
         found = f"{stated[0]}, {stated[1]}: {'; '.join(verdict.get('reasons') or ['no reason'])}"
@@ -99,6 +120,13 @@ def read_judged(run: RunFolder, model_version: str) -> JudgedRun:
             remedy="run the tasks that write them again; a model without them is not judged",
         )
     return JudgedRun(identity, verdict, metrics, joined_certificate(run, model_version))
+
+
+def standing_refusal(audit: Audit, model_version: str) -> Refusal | None:
+    """The first refusal of a version in audit.config_changes, None where nobody refused it."""
+    refusals = (change for change in audit.changes(model_version) if change.event == REFUSED)
+    first = next(refusals, None)
+    return Refusal(first.actor, first.reason) if first is not None else None
 
 
 def registry_facts(judged: JudgedRun) -> ModelFacts:

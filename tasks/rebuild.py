@@ -12,6 +12,8 @@ from core.stores.files import sha256_file
 from tasks.backtest import backtest_run
 from tasks.context import TaskContext, TaskResult
 from tasks.features import build_run
+from tasks.gate import run_gate_of
+from tasks.gates import Gate
 from tasks.publishing import bundle_content, read_judged
 from tasks.recorded_run import RecordedRun
 from tasks.stage_progress import StageProgress
@@ -20,9 +22,18 @@ from tasks.train import train_run
 
 Body = Callable[[TaskContext, str, str], TaskResult]
 
+
+def _gate(name: Gate) -> tuple[str, Body]:
+    return f"gate {name}", lambda context, run_id, _: run_gate_of(context, name, run_id)
+
+
 STAGES: Final[tuple[tuple[str, Body], ...]] = (
+    _gate(Gate.CANONICAL),
+    _gate(Gate.INDEX),
     ("features", lambda context, run_id, _: build_run(context, run_id)),
+    _gate(Gate.FEATURES),
     ("train", train_run),
+    _gate(Gate.PREDICTIONS),
     ("backtest", backtest_run),
     ("theta", theta_run),
 )

@@ -60,11 +60,16 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
         faults += _observability(observability, environment)
     if backtest:
         faults += _zone("backtest_policy.yaml", "daily_mark.timezone", backtest.daily_mark.timezone)
-    if named and named.name != environment:
-        faults.append(Fault("environment.yaml", "name", f"{environment}, the environment it is read for"))
-    if named and named.kubernetes.cpu.request_milli > named.kubernetes.cpu.limit_milli:
-        faults.append(Fault("environment.yaml", "kubernetes.cpu.request_milli", "at most kubernetes.cpu.limit_milli"))
+    if named:
+        faults += _environment(named, environment)
     return faults
+
+
+def _environment(named: Environment, environment: str) -> Iterator[Fault]:
+    if named.name != environment:
+        yield Fault("environment.yaml", "name", f"{environment}, the environment it is read for")
+    if named.kubernetes.cpu.request_milli > named.kubernetes.cpu.limit_milli:
+        yield Fault("environment.yaml", "kubernetes.cpu.request_milli", "at most kubernetes.cpu.limit_milli")
 
 
 def _zone(file: str, key: str, zone: str) -> Iterator[Fault]:

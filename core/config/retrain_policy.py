@@ -78,6 +78,7 @@ class RetrainPolicy(ConfigModel):
     base_rate_limits: tuple[float, float]
     seed: NonNegativeInt
     workers: PositiveInt
+    shards: PositiveInt
     versions_kept: Annotated[int, Field(ge=5)]
     retries: Retries
     task_timeout_seconds: PositiveInt

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,8 +18,8 @@ import pyarrow.parquet as pq
 from core.errors import InputError
 from core.quality.cleaning import MonthQuality
 from core.stores import partition
-from core.stores.files import disk_errors, read_json
-from core.stores.lake_lock import exclusive_lock
+from core.stores.files import disk_errors, read_json, sha256_file
+from core.stores.lake_lock import exclusive_lock, shared_lock
 from core.stores.partition import PartitionKey, Provenance
 
 STAGED: Final = ".staged"
@@ -68,6 +69,14 @@ class Lake:
             raise _unreadable(path, "provenance", remedy, error) from error
         return Watermark(self.meta(key)["last_ts"], source[-1].as_py())
 
+    def fingerprint(self, timeframe: str, symbol: str) -> str:
+        """Hex SHA-256 over every file of the symbol's partitions."""
+        digest = hashlib.sha256()
+        folder = self.root / timeframe / symbol
+        for path in sorted(path for path in folder.glob("*/*") if path.is_file()):
+            digest.update(f"{path.relative_to(folder)} {sha256_file(path)}\n".encode())
+        return digest.hexdigest()
+
     def meta(self, key: PartitionKey) -> dict[str, Any]:
         """Content of the partition's `__meta.json`. Raises InputError where it is absent or unreadable."""
         content: dict[str, Any] = read_json(self.folder(key) / partition.META)
@@ -94,9 +103,18 @@ class Lake:
         with exclusive_lock(self.root, holder, wait=False):
             self._mend()
             try:
-                yield LakeWriter(self)
+                yield LakeWriter(self, self.root / STAGED)
             finally:
                 self._mend()
+
+    @contextmanager
+    def sharing(self, holder: str) -> Iterator[None]:
+        """Keep writers out while others may do the same: to stage what a writer will take over.
+
+        Raises TransientError when another process writes.
+        """
+        with shared_lock(self.root, holder):
+            yield
 
     @contextmanager
     def reading(self, holder: str) -> Iterator[None]:
@@ -118,16 +136,17 @@ class Lake:
 
 
 @dataclass
-class LakeWriter:
-    """Stages partitions beside the lake and publishes them by renaming. `stage` may be called from several threads."""
+class LakeStager:
+    """Writes partitions into `folder`, beside the lake. `stage` may be called from several threads."""
 
     lake: Lake
+    folder: Path
     _staged: set[PartitionKey] = field(default_factory=set)
 
     def stage(
         self, key: PartitionKey, bars: pa.Table, quality: MonthQuality, provenance: Provenance, owner: str
     ) -> bool:
-        """Write a month's files beside the lake, flushed to disk, unless the lake already holds exactly them.
+        """Write a month's files to `folder`, flushed to disk, unless the lake already holds exactly them.
 
         A bar that does not change keeps the provenance it has. Returns whether anything was staged.
 
@@ -149,7 +168,7 @@ class LakeWriter:
             return False
         known = _known_provenance(present, bars)
         contents[partition.PROVENANCE] = partition.parquet_bytes(partition.provenance_table(bars, provenance, known))
-        folder = self.lake.root / STAGED / key.folder
+        folder = self.folder / key.folder
         with disk_errors(folder):
             folder.mkdir(parents=True)
             for name, content in contents.items():
@@ -158,11 +177,29 @@ class LakeWriter:
         self._staged.add(key)
         return True
 
+    @property
+    def staged(self) -> list[PartitionKey]:
+        """What has been staged, sorted."""
+        return sorted(self._staged)
+
+
+class LakeWriter(LakeStager):
+    """Stages partitions and publishes them by renaming."""
+
+    def adopt(self, folder: Path, keys: Sequence[PartitionKey]) -> None:
+        """Take over partitions another stager has staged in `folder`, on the lake's own disk."""
+        for key in keys:
+            target = self.folder / key.folder
+            with disk_errors(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (folder / key.folder).rename(target)
+            self._staged.add(key)
+
     def publish(self, oldest_month: str) -> list[PartitionKey]:
         """Make the staged partitions from `oldest_month` on visible, each at once; returns them sorted."""
         published = sorted(key for key in self._staged if key.month >= oldest_month)
         for key in published:
-            target, staged = self.lake.folder(key), self.lake.root / STAGED / key.folder
+            target, staged = self.lake.folder(key), self.folder / key.folder
             with disk_errors(target):
                 if target.exists():
                     self._set_aside(key)
@@ -175,7 +212,7 @@ class LakeWriter:
 
     def remove(self, key: PartitionKey) -> None:
         """Take a partition out of the lake, at once."""
-        grave = self.lake.root / STAGED / REMOVED / key.folder
+        grave = self.folder / REMOVED / key.folder
         grave.parent.mkdir(parents=True, exist_ok=True)
         self.lake.folder(key).rename(grave)
 

@@ -1,4 +1,4 @@
-"""One writer at a time in the lake."""
+"""One writer at a time in the lake, or several that only prepare what one of them will write."""
 
 from __future__ import annotations
 
@@ -26,13 +26,29 @@ def exclusive_lock(root: Path, holder: str, *, wait: bool) -> Iterator[None]:
     Raises:
         TransientError: another process holds it and `wait` is false, or the disk is full.
     """
+    with _lock(root, holder, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)):
+        yield
+
+
+@contextmanager
+def shared_lock(root: Path, holder: str) -> Iterator[None]:
+    """Hold the lake's lock together with others that share it; nobody holds it alone meanwhile.
+
+    Raises as `exclusive_lock` does without waiting.
+    """
+    with _lock(root, holder, fcntl.LOCK_SH | fcntl.LOCK_NB):
+        yield
+
+
+@contextmanager
+def _lock(root: Path, holder: str, mode: int) -> Iterator[None]:
     path = root / LOCK
     with disk_errors(path):
         root.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(handle, mode)
         except BlockingIOError as error:
             present = os.pread(handle, 200, 0).decode(errors="replace").strip()
             raise TransientError(

@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from core.stores.database import open_engine, transaction
+from core.postgres import open_engine, transaction
 
 _NOTIFICATIONS: Final = sa.table("notifications", sa.column("event"), schema="core")
 _DELIVERIES: Final = sa.table("deliveries", sa.column("target"), sa.column("settled"), schema="core")

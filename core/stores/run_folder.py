@@ -87,6 +87,10 @@ class RunFolder:
         return self.path / "features" / "preprocess_report.json"
 
     @property
+    def extreme_rows(self) -> Path:
+        return self.path / "features" / "extreme_rows.parquet"
+
+    @property
     def model(self) -> Path:
         return self.path / "model"
 
@@ -97,6 +101,10 @@ class RunFolder:
     @property
     def oos_predictions(self) -> Path:
         return self.path / "train" / "oos_predictions.parquet"
+
+    @property
+    def training_parts(self) -> Path:
+        return self.path / "train" / "parts"
 
     @property
     def metrics(self) -> Path:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import distinct_on
 
-from core.stores.database import open_engine, transaction
+from core.postgres import open_engine, transaction
 from core.stores.tables import RETRAIN_RUNS, TASK_RUNS, RunStatus
 
 DONE: Final = 0

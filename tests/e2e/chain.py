@@ -12,8 +12,26 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
-CHAIN = ("ingest", "catalog", "features", "train", "backtest", "theta", "report", "publish", "infer")
+CHAIN = (
+    "ingest",
+    "catalog",
+    "gate-canonical",
+    "gate-index",
+    "features",
+    "gate-features",
+    "train",
+    "gate-predictions",
+    "backtest",
+    "theta",
+    "report",
+    "publish",
+    "infer",
+)
+"""The chain's steps; `gate-NAME` is the task `gate` with that name."""
 WITH_VERSION = frozenset({"train", "backtest", "theta", "report", "publish", "infer"})
+
+
+_GATE = "gate-"
 
 
 @dataclass(frozen=True)
@@ -46,7 +64,8 @@ class Chain:
         return cls(config=config, environ=environ)
 
     def command(self, name: str, *options: str) -> list[str]:
-        words = [sys.executable, "-m", "tasks", "--config", str(self.config), "--trace-id", "e2e", name]
+        task = "gate" if name.startswith(_GATE) else name
+        words = [sys.executable, "-m", "tasks", "--config", str(self.config), "--trace-id", "e2e", task]
         return [*words, *options]
 
     def task(self, name: str, *options: str) -> Ended:
@@ -84,6 +103,8 @@ class Chain:
             return []
         identity = ends["catalog"].last["outputs"]
         options = ["--run-id", identity["run_id"]]
+        if name.startswith(_GATE):
+            options += ["--name", name.removeprefix(_GATE)]
         if name in WITH_VERSION:
             options += ["--model-version", identity["model_version"]]
         if name == "infer":

@@ -18,13 +18,13 @@ import pytest
 from core.errors import InputError
 from core.features.schema import FeatureSchema
 from core.signals.signal import signal_id
-from core.stores.gate_reports import GateReport
 from core.stores.run_folder import PreviousModel, RunFolder
-from tasks import train
 from tasks.backtest import backtest_run
+from tasks.gates import Gate
 from tasks.replay_record import read_record
 from tasks.train import train_run
 from tests.fixtures.config_tree import change
+from tests.fixtures.gates import pass_gates
 from tests.fixtures.tiny_market import TinyMarket, written
 from tests.unit.backtest.test_deployed_replay import PREVIOUS, publish
 
@@ -71,10 +71,11 @@ class Trained:
     run: RunFolder
 
     def new_run(self) -> RunFolder:
-        """A run of its own id as train leaves it."""
+        """A run of its own id as backtest finds it, gates passed."""
         run = self.market.new_run()
         for folder in ("train", "model"):
             shutil.copytree(self.run.path / folder, run.path / folder)
+        pass_gates(run, Gate.PREDICTIONS)
         return run
 
     @property
@@ -102,9 +103,7 @@ class Replayed:
 @pytest.fixture(scope="module")
 def trained(tiny_market: TinyMarket) -> Trained:
     run = tiny_market.new_run()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "run_gate", lambda *_: GateReport(passed=True, report_path=run.gate("none"), failed=[]))
-        train_run(tiny_market.context(), run.path.name, tiny_market.version)
+    train_run(tiny_market.context(), run.path.name, tiny_market.version)
     return Trained(tiny_market, run)
 
 
@@ -254,8 +253,10 @@ def test_predictions_that_are_missing_block(trained: Trained) -> None:
     command, run, rows = trained.market.command(), trained.new_run(), trained.predictions
     words = trained.market.words("backtest", run.path.name)
     rows.assign(risk_score=rows["risk_score"].where(rows.index != 7)).to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (11, "BACKTEST_PREDICTIONS_MISSING")
     rows.iloc[:0].to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (11, "BACKTEST_PREDICTIONS_EMPTY")
     assert written(run, "backtest") == {}
 
@@ -268,15 +269,21 @@ def test_input_that_is_absent_or_does_not_belong_together_is_refused_and_nothing
     mistaken = trained.market.words("backtest", run.path.name, "another")
     assert command.refusal(*mistaken)[:2] == (20, "RUN_INPUT_VERSION")
     rows.drop(columns="z").to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (20, "BACKTEST_INPUT_COLUMNS")
     rows.assign(pair_id="XXX-YYY").to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (20, "BACKTEST_INPUT_PAIR")
     rows.assign(ts=rows["ts"] + pd.Timedelta(minutes=1)).to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (20, "BACKTEST_INPUT_BAR")
     run.oos_predictions.write_bytes(b"PAR1 and no more")
+    pass_gates(run, Gate.PREDICTIONS)
     assert command.refusal(*words)[:2] == (20, "RUN_FILE_UNREADABLE")
     run.oos_predictions.unlink()
-    assert command.refusal(*words)[:2] == (20, "RUN_FILE_UNREADABLE")
+    assert command.refusal(*words)[:2] == (20, "GATE_RESULT_MISSING")
+    rows.to_parquet(run.oos_predictions)
+    pass_gates(run, Gate.PREDICTIONS)
     run.dataset_index.unlink()
     assert command.refusal(*words)[:2] == (20, "CATALOG_INDEX_UNREADABLE")
     schema = run.model / "feature_schema.json"

@@ -1,4 +1,4 @@
-"""The lake indexed, filtered, gated and named as a run."""
+"""The lake indexed, filtered and named as a run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import orjson
 import pandas as pd
 import pytest
 
-from core.errors import BlockedError, InputError, QualityError
+from core.errors import BlockedError, InputError
 from core.market.bars import epoch_seconds
 from core.quality.admission import INDEX_COLUMNS
 from core.stores.catalog_index import read_index
@@ -17,7 +17,6 @@ from core.stores.files import write_json
 from core.stores.market_data import load_pairs, load_symbol
 from core.stores.partition import PartitionKey
 from core.stores.run_folder import PreviousModel, RunFolder
-from tasks import catalog
 from tasks.catalog import catalog_lake
 from tasks.ingest import import_bars
 from tests.integration.lake.world import SYMBOLS, World, settings
@@ -49,19 +48,12 @@ def _hole(world: World, symbol: str, first: str, last: str) -> None:
 
 
 @pytest.fixture
-def _no_gates(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gates take seconds; the tests that are not about them do without."""
-    monkeypatch.setattr(catalog, "run_gate", lambda *_: None)
-
-
-@pytest.fixture
 def world(tmp_path: Path) -> World:
     world = _world(tmp_path)
     _ingest(world)
     return world
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_the_run_is_named_by_its_data_code_and_configuration(world: World, registry_url: str) -> None:
     outputs, run = _catalog(world, registry_url)
     identity = run.read_identity()
@@ -84,11 +76,8 @@ def test_the_index_says_what_every_partition_says(world: World, registry_url: st
         meta = world.lake.meta(PartitionKey("1h", str(row.symbol), f"{row.year}-{row.month:02d}"))
         assert (row.data_hash, row.bars_written) == (meta["data_hash"], meta["counts"]["bars_written"])
         assert row.last_ts == pd.Timestamp(meta["last_ts"])
-    for gate in ("canonical", "index"):
-        assert "<html" in (run.gate(gate) / "index.html").read_text()
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_other_bars_or_configuration_are_another_run(world: World, registry_url: str) -> None:
     first, _ = _catalog(world, registry_url)
     policy = world.settings.retrain_policy
@@ -103,7 +92,6 @@ def test_other_bars_or_configuration_are_another_run(world: World, registry_url:
     assert first["data_hash"] == second["data_hash"] != third["data_hash"]
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_a_known_run_keeps_the_model_it_was_compared_with(world: World, registry_url: str) -> None:
     _, run = _catalog(world, registry_url)
     content = orjson.loads(run.identity.read_bytes())
@@ -112,7 +100,6 @@ def test_a_known_run_keeps_the_model_it_was_compared_with(world: World, registry
     assert run.read_identity().previous == PreviousModel("older", 0.7, 0.3)
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_as_of_hides_later_bars(world: World, registry_url: str) -> None:
     whole, _ = _catalog(world, registry_url)
     outputs, run = _catalog(world, registry_url, "2024-03-11T10:30:00Z")
@@ -122,7 +109,6 @@ def test_as_of_hides_later_bars(world: World, registry_url: str) -> None:
     assert bars["ts"].iloc[-1] == pd.Timestamp("2024-03-11T09:00Z")
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_a_quarantined_month_is_left_out_and_segments_start_again(tmp_path: Path, registry_url: str) -> None:
     world = _world(tmp_path)
     _hole(world, "AUDUSD", "2024-01-17T10:00", "2024-01-17T18:00")
@@ -142,7 +128,6 @@ def test_a_quarantined_month_is_left_out_and_segments_start_again(tmp_path: Path
     assert pair.ts[step] < at("2024-01-01T00:00") < at("2024-02-01T00:00") <= pair.ts[step + 1]
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_a_month_that_is_not_there_starts_a_segment(world: World, registry_url: str) -> None:
     folder = world.lake.folder(PartitionKey("1h", "AUDUSD", "2024-02"))
     folder.rename(world.folder / "elsewhere")
@@ -152,7 +137,6 @@ def test_a_month_that_is_not_there_starts_a_segment(world: World, registry_url: 
     assert orjson.loads(run.dataset_index_filtered.read_bytes())["excluded"][0]["reason"] == "absent"
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_a_partition_that_changed_since_the_index_is_refused(world: World, registry_url: str) -> None:
     _, run = _catalog(world, registry_url)
     raw = world.raw("AUDUSD")
@@ -163,7 +147,6 @@ def test_a_partition_that_changed_since_the_index_is_refused(world: World, regis
         load_symbol(world.context().roots, world.settings, read_index(run.dataset_index), "AUDUSD")
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_a_damaged_partition_stops_the_catalog(world: World, registry_url: str) -> None:
     path = world.lake.folder(PartitionKey("1h", "AUDUSD", "2024-02")) / "bars.parquet"
     path.write_bytes(path.read_bytes()[:-40])
@@ -171,7 +154,6 @@ def test_a_damaged_partition_stops_the_catalog(world: World, registry_url: str) 
         _catalog(world, registry_url)
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_all_partitions_quarantined_is_blocked(tmp_path: Path, registry_url: str) -> None:
     world = _world(tmp_path)
     raw = {symbol: world.raw(symbol) for symbol in SYMBOLS}
@@ -185,7 +167,6 @@ def test_all_partitions_quarantined_is_blocked(tmp_path: Path, registry_url: str
     assert not world.context().roots.runs.exists()
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_too_little_usable_history_is_blocked(tmp_path: Path, registry_url: str) -> None:
     world = _world(tmp_path, min_history_bars=1500)
     _hole(world, "AUDUSD", "2024-01-17T10:00", "2024-01-17T18:00")
@@ -194,7 +175,6 @@ def test_too_little_usable_history_is_blocked(tmp_path: Path, registry_url: str)
         _catalog(world, registry_url)
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_legs_that_never_overlap_are_named(tmp_path: Path, registry_url: str) -> None:
     world = World(tmp_path, settings(min_history_bars=100))
     world.write("AUDUSD", world.raw("AUDUSD", end=at("2024-01-20T00:00")))
@@ -206,34 +186,17 @@ def test_legs_that_never_overlap_are_named(tmp_path: Path, registry_url: str) ->
     assert PAIR in caught.value.where
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_an_empty_lake_says_to_ingest(tmp_path: Path, registry_url: str) -> None:
     with pytest.raises(InputError, match="run ingest"):
         _catalog(_world(tmp_path), registry_url)
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_a_symbol_the_lake_lacks_is_named(world: World, registry_url: str) -> None:
     (world.lake.root / "1h" / "AUDUSD").rename(world.folder / "elsewhere")
     with pytest.raises(InputError, match="no bars of AUDUSD"):
         _catalog(world, registry_url)
 
 
-@pytest.mark.usefixtures("_no_gates")
 def test_an_as_of_without_its_offset_is_refused(world: World, registry_url: str) -> None:
     with pytest.raises(InputError, match="ISO 8601"):
         _catalog(world, registry_url, "2024-03-11T10:30:00")
-
-
-def test_a_failed_gate_leaves_a_report_and_no_run(tmp_path: Path, registry_url: str) -> None:
-    world = _world(tmp_path, missing_rate=0.0, outlier_rate=0.0)
-    _hole(world, "AUDUSD", "2024-01-17T10:00", "2024-01-17T11:00")
-    _ingest(world)
-    meta = world.lake.folder(PartitionKey("1h", "AUDUSD", "2024-01")) / "__meta.json"
-    content = orjson.loads(meta.read_bytes())
-    write_json(meta, content | {"counts": content["counts"] | {"missing_gaps": 0}})
-    with pytest.raises(QualityError, match=r"expect_column_mean_to_be_between\(filled\)") as caught:
-        _catalog(world, registry_url)
-    report = Path(caught.value.where)
-    assert "<html" in report.read_text()
-    assert not (report.parents[2] / "run.json").exists()

@@ -7,11 +7,13 @@ import stat
 from pathlib import Path
 
 import pytest
+import redis
 from typer.testing import CliRunner
 
 from core.stores.bundle_store import CONTENT
 from core.stores.database import current_revision
 from tasks.__main__ import app
+from tests.fixtures import markets
 from tests.fixtures.command_line import Command
 from tests.fixtures.config_tree import CONFIGS
 from tests.fixtures.tiny_market import NOWHERE
@@ -131,3 +133,26 @@ def test_no_password_of_an_address_is_shown(tmp_path: Path, redis_url: str) -> N
     result = command.run("registry", "list")
     assert result.exit_code == 30
     assert "s3cret" not in result.output
+
+
+@pytest.mark.parametrize(
+    "words", [["ingest"], ["features", "--run-id", "R"], ["train", "--run-id", "R", "--model-version", "V"]]
+)
+def test_a_part_that_is_none_is_a_wrong_option(command: Command, words: list[str]) -> None:
+    result = command.run(*words, "--shard=3/2")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'3/2' is no part k/n" in result.stderr
+
+
+def test_ingest_in_two_parts_and_then_as_a_whole(tmp_path: Path, registry_url: str, redis_url: str) -> None:
+    command = Command.over(markets.tiny(tmp_path), tmp_path / "archive", registry_url, redis_url)
+    parts = [command.outputs("ingest", f"--shard={number}/2") for number in (2, 1)]
+    assert [(part["shard"], part["symbols"], part["symbols_staged"]) for part in parts] == [
+        ("2/2", 3, 3),
+        ("1/2", 3, 3),
+    ]
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        assert set(client.hkeys("core:progress:t1")) == {"ingest[1/2]", "ingest[2/2]"}
+    whole = command.outputs("ingest")
+    assert (whole["symbols"], whole["partitions_written"]) == (6, 54)
+    assert command.outputs("ingest")["partitions_written"] == 0

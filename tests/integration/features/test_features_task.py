@@ -19,10 +19,12 @@ from core.stores.catalog_index import read_index
 from core.stores.feature_cache import build_months
 from core.stores.market_data import load_pairs, pair_months
 from core.stores.run_folder import RunFolder
-from tasks import catalog
 from tasks.catalog import catalog_lake
+from tasks.context import TaskContext
 from tasks.features import build_run, export
+from tasks.gates import Gate
 from tasks.ingest import import_bars
+from tests.fixtures.gates import pass_gates
 from tests.integration.lake.world import World, settings
 
 PAIR = "GBPUSD-AUDUSD"
@@ -37,14 +39,17 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def run(world: World, registry_url: str, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
-    with monkeypatch.context() as patch:
-        patch.setattr(catalog, "run_gate", lambda *_: None)
-        outputs = catalog_lake(world.context(registry_url), None).outputs
-    return RunFolder(Path(str(outputs["run_dir"])))
+def run(world: World, registry_url: str) -> RunFolder:
+    return _catalogued(world.context(registry_url))
 
 
-def test_a_run_s_features_are_cached_reported_and_gated(world: World, run: RunFolder) -> None:
+def _catalogued(context: TaskContext) -> RunFolder:
+    run = RunFolder(Path(str(catalog_lake(context, None).outputs["run_dir"])))
+    pass_gates(run, Gate.CANONICAL, Gate.INDEX)
+    return run
+
+
+def test_a_run_s_features_are_cached_and_reported(world: World, run: RunFolder) -> None:
     context = world.context()
     outputs = build_run(context, run.path.name).outputs
     assert outputs["pairs_without_rows"] == []
@@ -53,7 +58,6 @@ def test_a_run_s_features_are_cached_reported_and_gated(world: World, run: RunFo
     assert sorted(path.parent.name for path in cached) == ["2023-12", "2024-01", "2024-02", "2024-03"]
     report = orjson.loads(run.preprocess_report.read_bytes())["pairs"][PAIR]
     assert report["rows"] == outputs["rows"] == report["bars"] - 659
-    assert (run.gate("features") / "index.html").is_file()
 
     again = build_run(context, run.path.name).outputs
     assert (again["months_computed"], again["months_cached"], again["rows"]) == (0, 4, outputs["rows"])
@@ -61,7 +65,7 @@ def test_a_run_s_features_are_cached_reported_and_gated(world: World, run: RunFo
 
 @pytest.mark.parametrize("still", [("GBPUSD",), ("AUDUSD", "GBPUSD")], ids=["one leg", "both legs"])
 def test_prices_that_stand_still_block_and_the_features_without_a_value_are_named(
-    tmp_path: Path, registry_url: str, monkeypatch: pytest.MonkeyPatch, still: tuple[str, ...]
+    tmp_path: Path, registry_url: str, still: tuple[str, ...]
 ) -> None:
     world = World(tmp_path, settings())
     world.write_all()
@@ -70,14 +74,13 @@ def test_prices_that_stand_still_block_and_the_features_without_a_value_are_name
         world.write(symbol, frame.assign(**dict.fromkeys(("open", "high", "low", "close"), 1.25)))
     context = world.context(registry_url)
     import_bars(context, world.bars, "run", None)
-    monkeypatch.setattr(catalog, "run_gate", lambda *_: None)
-    run = RunFolder(Path(str(catalog_lake(context, None).outputs["run_dir"])))
+    run = _catalogued(context)
     with pytest.raises(BlockedError, match=rf"FEATURES_ROWS_NONE.*{PAIR}: .*rho_rolling"):
         build_run(context, run.path.name)
     report = orjson.loads(run.preprocess_report.read_bytes())["pairs"][PAIR]
     assert report["rows"] == 0
     assert report["excluded"]["nan_by_column"]["rho_rolling"] == report["bars"] > 1000
-    assert not run.gate("features").exists()
+    assert not run.extreme_rows.exists()
 
 
 def test_a_feature_without_any_value_blocks_and_is_named(

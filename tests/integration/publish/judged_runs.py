@@ -9,6 +9,7 @@ import structlog
 
 from core.config.environment_variables import EnvironmentVariables
 from core.config.loader import load_settings
+from core.config.run_configuration import run_configuration
 from core.models.leakage.certificate import THETA_CHECKS, TRAINING_CHECKS, Check, certify
 from core.stores.files import write_bytes, write_json
 from core.stores.roots import StorageRoots
@@ -16,7 +17,9 @@ from core.stores.run_folder import PreviousModel, RunFolder, RunIdentity
 from core.stores.signing import SigningKeys, keys_present, make_keys
 from core.telemetry.progress import LoggedProgress
 from tasks.context import TaskContext
+from tasks.gates import Gate
 from tests.fixtures.config_tree import CONFIGS
+from tests.fixtures.gates import pass_gates
 
 
 def make_context(archive: Path, postgres_url: str, redis_url: str, trace_id: str = "t1") -> TaskContext:
@@ -67,6 +70,8 @@ def judged_run(
         checks = [Check(name=name, compared="rows", count=1, passed=True, found="") for name in names]
         write_bytes(path, certify(version, 7, checks).to_json())
     _write_artifacts(run)
+    write_json(run.configuration, run_configuration(context.settings))
+    pass_gates(run, *Gate)
     return version
 
 
@@ -98,6 +103,6 @@ def _verdict(version: str, status: str) -> dict[str, Any]:
 def _write_artifacts(run: RunFolder) -> None:
     names = ("model_ai1.pkl", "model_ai2.pkl", "model_ai3.pkl", "feature_schema.json")
     given = [path for path in run.given.values() if path != run.identity]
-    files = [*given, run.oos_predictions, *(run.model / name for name in names)]
+    files = [*given, run.extreme_rows, run.oos_predictions, *(run.model / name for name in names)]
     for path in files:
         write_bytes(path, f"{path.name} of {run.path.name}".encode())

@@ -30,7 +30,9 @@ from core.stores.registry import Registry
 from core.stores.signing import SigningKeys
 from core.stores.tables import ModelStatus, RunStatus
 from tasks.context import TaskContext
+from tasks.gates import Gate
 from tasks.publish import publish_model, rehearse
+from tests.fixtures.gates import pass_gates
 from tests.integration.alerts.notices import notifications
 from tests.integration.publish.judged_runs import judged_run, make_context, version_of
 
@@ -307,6 +309,7 @@ def _files_no_larger_than(size: int) -> Iterator[None]:
 def test_a_full_disk_leaves_nothing_half_written(context: TaskContext) -> None:
     version = judged_run(context, 1)
     context.run(version).oos_predictions.write_bytes(bytes(300_000))
+    pass_gates(context.run(version), Gate.PREDICTIONS)
     with _files_no_larger_than(200_000), pytest.raises(TransientError, match="STORE_DISK_WRITE"):
         publish_model(context, version, version)
     assert _names(context.roots.models) == set()

@@ -5,22 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
-
 from core.config.loader import load_settings
 from core.config.settings import Settings
 from core.stores.roots import StorageRoots
-from tasks import catalog
 from tasks.backtest import backtest_run
 from tasks.catalog import catalog_lake
 from tasks.context import TaskContext
 from tasks.features import build_run
+from tasks.gates import Gate
 from tasks.ingest import import_bars
 from tasks.publish import publish_model
 from tasks.theta import theta_run
 from tasks.train import train_run
 from tests.fixtures import markets
 from tests.fixtures.config_tree import change
+from tests.fixtures.gates import pass_gates
 from tests.integration.publish.judged_runs import make_context
 
 LOWERED = {
@@ -52,11 +51,14 @@ def publish_tiny_market(folder: Path, postgres_url: str, redis_url: str) -> Publ
     change(root, "core_policy.yaml", "theta_search.bootstrap_resamples", 100)
     context = _with(make_context(folder / "archive", postgres_url, redis_url), load_settings(root, "dev"))
     import_bars(context, None, "test", None)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(catalog, "run_gate", lambda *_: None)
-        version = str(catalog_lake(context, None).outputs["model_version"])
+    version = str(catalog_lake(context, None).outputs["model_version"])
+    run = context.run(version)
+    pass_gates(run, Gate.CANONICAL, Gate.INDEX)
     build_run(context, version)
-    for body in (train_run, backtest_run, theta_run):
+    pass_gates(run, Gate.FEATURES)
+    train_run(context, version, version)
+    pass_gates(run, Gate.PREDICTIONS)
+    for body in (backtest_run, theta_run):
         body(context, version, version)
     assert publish_model(context, version, version).outputs["status"] == "deployed"
     return Published(context, version, root)

@@ -11,7 +11,7 @@ import redis
 import sqlalchemy as sa
 
 from core.errors import QualityError
-from core.stores.database import open_engine, transaction
+from core.postgres import open_engine, transaction
 from core.stores.tables import TASK_RUNS
 from core.telemetry.heartbeat import HEARTBEATS
 from tasks import keys, verify

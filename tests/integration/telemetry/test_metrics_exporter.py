@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from core.errors import InputError
+from core.postgres import open_engine, transaction
 from core.stores.audit import Audit
-from core.stores.database import open_engine, transaction
 from core.stores.tables import TASK_RUNS, RunStatus
 from core.stores.task_runs import TaskRuns
 from core.telemetry.heartbeat import HEARTBEATS

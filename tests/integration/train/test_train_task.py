@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from core.errors import QualityError
 from core.features.schema import FeatureSchema
 from core.labels.starts import find_starts
 from core.models.artifact import load_classifier, load_quantile
@@ -27,8 +26,10 @@ from core.models.predictor import Predictor
 from core.models.walk_forward import WalkForward, walk_forward
 from core.stores.run_folder import RunFolder
 from tasks import train
+from tasks.gates import Gate
 from tasks.train import train_run
 from tests.fixtures.config_tree import change
+from tests.fixtures.gates import pass_gates
 from tests.fixtures.tiny_market import TinyMarket, written
 
 OUTPUTS = {
@@ -40,7 +41,7 @@ OUTPUTS = {
     "model/feature_schema.json",
     "train/metrics.json",
 }
-"""All a run's train task writes besides its gate's report, in that order."""
+"""All a run's train task writes, in that order."""
 
 PREDICTIONS = {
     "pair_id": pa.large_string(),
@@ -85,7 +86,7 @@ def trained(tiny_market: TinyMarket) -> Trained:
     return Trained(run, written(run, "train", "model"), last_line, seen[-1])
 
 
-def test_models_predictions_metrics_and_a_report_are_left_and_the_last_line_sums_them_up(trained: Trained) -> None:
+def test_models_predictions_and_metrics_are_left_and_the_last_line_sums_them_up(trained: Trained) -> None:
     assert set(trained.files) == OUTPUTS
     metrics, last = trained.metrics, trained.last_line
     assert (last["task"], last["status"]) == ("train", "done")
@@ -94,9 +95,7 @@ def test_models_predictions_metrics_and_a_report_are_left_and_the_last_line_sums
         "starts": metrics["samples"]["starts"],
         "out_of_sample": len(trained.predictions),
         "steps": len(metrics["windows"]["steps"]),
-        "gate_report": str(trained.run.gate("predictions") / "index.html"),
     }
-    assert Path(last["outputs"]["gate_report"]).is_file()
     assert last["metrics"]["ai2_auc"] == metrics["oos"]["ai2"]["auc"]
     assert last["metrics"]["ai1_base_rate"] == metrics["base_rates"]["ai1"]
 
@@ -171,7 +170,7 @@ def test_killed_while_it_learns_it_leaves_no_file_and_no_process(tiny_market: Ti
     workers = tiny_market.command().kill_at_event("progress", *tiny_market.words("train", run.path.name))
     assert workers
     assert psutil.wait_procs(workers, timeout=30.0)[1] == []
-    assert written(run, "train", "model", "gates") == {}
+    assert written(run, "train", "model") == {}
 
 
 def test_killed_while_it_writes_it_leaves_whole_files_of_the_same_bytes_and_the_next_run_writes_the_rest(
@@ -199,20 +198,7 @@ def test_a_metric_without_a_value_blocks(tiny_market: TinyMarket, trained: Train
     assert (exit_code, code) == (11, "MODEL_METRIC_MISSING")
     assert "oos.ai2.auc" in message
     assert "ai1" not in message
-    assert written(run, "train", "model", "gates") == {}
-
-
-def test_a_failed_gate_leaves_its_report_and_no_model(
-    tiny_market: TinyMarket, trained: Trained, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(train, "walk_forward", lambda *_: trained.walked)
-    frame = train.predictions_frame
-    monkeypatch.setattr(train, "predictions_frame", lambda *given: frame(*given).assign(return_prob=1.01))
-    run = tiny_market.new_run()
-    with pytest.raises(QualityError, match="return_prob"):
-        train_run(tiny_market.context(), run.path.name, tiny_market.version)
-    assert (run.gate("predictions") / "index.html").is_file()
-    assert set(written(run, "train", "model")) == {"model/leak_certificate.json"}
+    assert written(run, "train", "model") == {}
 
 
 def test_input_that_is_absent_or_belongs_elsewhere_is_refused_before_anything_is_learned(
@@ -226,11 +212,14 @@ def test_input_that_is_absent_or_belongs_elsewhere_is_refused_before_anything_is
     assert command.refusal(*mistaken)[:2] == (20, "RUN_INPUT_VERSION")
     index = pd.read_parquet(run.dataset_index)
     index.assign(data_hash="0" * 64).to_parquet(run.dataset_index)
+    assert command.refusal(*words)[:2] == (20, "GATE_RESULT_MISSING")
+    pass_gates(run, Gate.CANONICAL, Gate.INDEX)
     assert command.refusal(*words)[:2] == (20, "LAKE_PARTITION_CHANGED")
     run.dataset_index.write_bytes(b"PAR1 and no more")
+    pass_gates(run, Gate.CANONICAL, Gate.INDEX)
     assert command.refusal(*words)[:2] == (20, "CATALOG_INDEX_UNREADABLE")
     run.dataset_index.unlink()
-    assert command.refusal(*words)[:2] == (20, "CATALOG_INDEX_UNREADABLE")
+    assert command.refusal(*words)[:2] == (20, "GATE_RESULT_MISSING")
     run.identity.write_bytes(b"{")
     assert command.refusal(*words)[:2] == (20, "STORE_FILE_UNREADABLE")
-    assert written(run, "train", "model", "gates") == {}
+    assert written(run, "train", "model") == {}

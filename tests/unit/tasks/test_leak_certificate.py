@@ -15,12 +15,15 @@ from core.backtest.engine import Window
 from core.errors import QualityError
 from core.features.batch import build_features
 from core.models.leakage.certificate import THETA_CHECKS, TRAINING_CHECKS, read_certificate
+from core.stores.files import write_bytes
 from core.stores.run_folder import RunIdentity
 from core.thresholds.objective import SearchData
 from tasks.context import TaskContext
+from tasks.gates import Gate
 from tasks.leakage import certify_training
 from tasks.theta import theta_run
 from tasks.train import train_run
+from tests.fixtures.gates import pass_gates
 from tests.integration.publish.judged_runs import make_context
 from tests.unit.models.leakage.training import CORE, POLICY, RETRAIN, market, train
 from tests.unit.thresholds.test_search import search_data
@@ -48,7 +51,11 @@ def context(tmp_path: Path, registry_url: str) -> TaskContext:
     changes = {"walk_forward": walk, "leak_certificate": POLICY, "min_starts": 50, "workers": 1}
     retrain = RETRAIN.model_copy(update=changes)
     made = replace(made, settings=made.settings.model_copy(update={"retrain_policy": retrain}))
-    made.run(VERSION).write_identity(IDENTITY)
+    run = made.run(VERSION)
+    run.write_identity(IDENTITY)
+    for path in (run.dataset_index, run.extreme_rows):
+        write_bytes(path, b"no task but the gate looks at them")
+    pass_gates(run, Gate.CANONICAL, Gate.INDEX, Gate.FEATURES)
     return made
 
 
