@@ -1,4 +1,4 @@
-"""watch: deliver notifications and watch heartbeats until stopped (SPEC OBS-2, ORC-2)."""
+"""watch: deliver notifications, watch heartbeats and serve the metrics until stopped (SPEC OBS-1, OBS-2, ORC-2)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from core.telemetry.sender import Sender, Unaddressed
 from core.telemetry.slack import SlackSender
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
+from tasks.metrics_exporter import MetricsExporter, TaskMetrics
 from tasks.servers import require_servers
 
 app = typer.Typer()
@@ -54,24 +55,31 @@ class _Stop:
 
 @app.command()
 def watch(
-    command: typer.Context, once: Annotated[bool, typer.Option("--once", help="Do each duty once, then end.")] = False
+    command: typer.Context,
+    once: Annotated[
+        bool, typer.Option("--once", help="Do each duty once, then end; the metrics are not served.")
+    ] = False,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve the metrics here, not at observability_policy's port; 0: any."),
+    ] = None,
 ) -> None:
-    """Deliver notifications to Slack and PagerDuty and raise lost heartbeats, until SIGTERM.
+    """Deliver notifications to Slack and PagerDuty, raise lost heartbeats and serve the metrics, until SIGTERM.
 
-    Several may run at once. A server that stops answering is waited for; one that does not answer at the start ends
-    the command with 30.
+    Several may run at once, each on a metrics port of its own where they share a machine. A server that stops
+    answering is waited for; one that does not answer at the start ends the command with 30.
 
     Example: python -m tasks --config configs watch
     """
-    run_task(command, "watch", lambda context: watch_over(context, once=once))
+    run_task(command, "watch", lambda context: watch_over(context, once=once, metrics_port=metrics_port))
 
 
-def watch_over(context: TaskContext, *, once: bool) -> TaskResult:
+def watch_over(context: TaskContext, *, once: bool, metrics_port: int | None) -> TaskResult:
     """The task's body.
 
     Raises:
         TransientError: PostgreSQL or Redis does not answer at the start.
-        InputError: an address or credentials are wrong, or the schema is missing.
+        InputError: an address or credentials are wrong, the schema is missing, or the metrics port is taken.
     """
     require_servers(context)
     stop = _Stop()
@@ -81,7 +89,7 @@ def watch_over(context: TaskContext, *, once: bool) -> TaskResult:
         for duty in duties:
             duty.run(_now())
     else:
-        with stop:
+        with stop, _exporter(context, metrics_port):
             rounds = _until_stopped(context, duties, stop)
     return TaskResult(outputs={"duties": [type(duty).__name__ for duty in duties], "rounds": rounds})
 
@@ -103,6 +111,13 @@ def duties_of(context: TaskContext, stopping: Callable[[], bool]) -> Sequence[Du
             stopping,
         ),
     )
+
+
+def _exporter(context: TaskContext, port: int | None) -> MetricsExporter:
+    settings, variables = context.settings, context.variables
+    lost_after = settings.retrain_policy.heartbeat_lost_seconds
+    metrics = TaskMetrics(variables.postgres_url, variables.redis_url, lost_after, context.log)
+    return MetricsExporter(metrics, settings.observability_policy.metrics.port if port is None else port)
 
 
 def _senders(context: TaskContext) -> dict[Target, Sender]:

@@ -86,7 +86,7 @@ def test_killed_before_it_noted_what_it_sent_it_is_sent_once_more(
     _post_alarm(registry_url, "heartbeat_lost/1")
     server = {Target.SLACK: slack, Target.PAGERDUTY: pagerduty}[target]
     server.will_answer(Answer(delay=PATIENCE_SECONDS))
-    process = get_context("fork").Process(target=command.run, args=("watch",))
+    process = get_context("fork").Process(target=command.run, args=("watch", "--metrics-port=0"))
     process.start()
     _until(lambda: len(server.received) == 1, process.is_alive)
     process.kill()

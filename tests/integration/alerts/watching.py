@@ -41,7 +41,7 @@ def alerting(folder: Path, postgres_url: str, redis_url: str, slack: HttpTarget,
 def watcher(command: Command, *words: str) -> Iterator[subprocess.Popen[str]]:
     """`python -m tasks watch`, killed at the end of the block where it has not ended by then."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tasks", "--config", str(command.config), "watch", *words],
+        [sys.executable, "-m", "tasks", "--config", str(command.config), "watch", "--metrics-port=0", *words],
         cwd=REPOSITORY,
         env={**os.environ, **command.environ},
         stdout=subprocess.PIPE,
