@@ -19,6 +19,7 @@ from core.stores.roots import StorageRoots
 from core.telemetry.logs import configure_logs
 from core.telemetry.progress import RedisProgress
 from tasks.context import TaskContext, TaskResult
+from tasks.workspace import workspace
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def run_task(command: typer.Context, name: str, body: Callable[[TaskContext], Ta
     """
     options: GlobalOptions = command.find_root().obj
     try:
-        result = body(build_context(options, name))
+        with workspace(build_context(options, name), name) as context:
+            result = body(context)
     except CoreError as error:
         fields = {"code": error.code, "message": error.message, "where": error.where, "remedy": error.remedy}
         sys.stderr.write(f"{error}\n")
@@ -61,7 +63,7 @@ def build_context(options: GlobalOptions, name: str) -> TaskContext:
             remedy="name the folder with base/ and envs/: python -m tasks --config configs …",
         )
     settings = load_settings(options.config_root, read_service_environment(os.environ))
-    variables = read_variables(os.environ, settings.environment)
+    variables = read_variables(os.environ, settings.environment, settings.ml_core_storage)
     log = configure_logs(variables.log_level, task=name, trace_id=options.trace_id)
     return TaskContext(
         settings=settings,

@@ -70,6 +70,7 @@ def publish_model(context: TaskContext, run_id: str, model_version: str) -> Task
         registry.register_draft(registry_facts(judged))
         progress.advance(1, STEPS, "steps")
         assemble(roots.models / model_version, bundle_content(run, judged, context.settings), keys)
+        context.storage.flush(roots.models / model_version)
         progress.advance(2, STEPS, "steps")
         registry.register_candidate(model_version)
         registry.record_verdict(model_version, approved=judged.approved, notes=judged.notes)
@@ -122,6 +123,7 @@ def _require_current(registry: Registry, judged: JudgedRun) -> None:
 def _deploy(context: TaskContext, registry: Registry, bus: Bus, judged: JudgedRun, keys: SigningKeys) -> None:
     version = judged.identity.model_version
     distribute(context.roots.models / version, context.roots.shared, keys.public_key)
+    context.storage.flush(context.roots.shared / version)
     if not registry.was_deployed(version):
         registry.deploy(
             version, replaces=judged.replaces, actor=PUBLISHER, reason=judged.notes, trace_id=context.trace_id

@@ -12,6 +12,7 @@ from core.config.cost_table import CostTable
 from core.config.data_retention import DataRetention
 from core.config.environment import Environment
 from core.config.faults import Fault
+from core.config.ml_core_storage import MlCoreStorage
 from core.config.model import ConfigModel
 from core.config.pipeline_policy import PipelinePolicy
 from core.config.retrain_policy import RetrainPolicy
@@ -32,7 +33,7 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
     pipeline, retrain = get("pipeline_policy", PipelinePolicy), get("retrain_policy", RetrainPolicy)
     costs, sources = get("cost_table", CostTable), get("sources", Sources)
     retention, backtest = get("data_retention", DataRetention), get("backtest_policy", BacktestPolicy)
-    named = get("environment", Environment)
+    named, storage = get("environment", Environment), get("ml_core_storage", MlCoreStorage)
     faults: list[Fault] = []
     if universe:
         faults += _universe(universe)
@@ -57,11 +58,18 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
         faults.append(Fault("data_retention.yaml", "canonical_months", limit))
     if backtest:
         faults += _zone("backtest_policy.yaml", "daily_mark.timezone", backtest.daily_mark.timezone)
-    if named and named.name != environment:
-        faults.append(Fault("environment.yaml", "name", f"{environment}, the environment it is read for"))
-    if named and named.kubernetes.cpu.request_milli > named.kubernetes.cpu.limit_milli:
-        faults.append(Fault("environment.yaml", "kubernetes.cpu.request_milli", "at most kubernetes.cpu.limit_milli"))
+    if storage:
+        faults += _roots(storage, named)
+    if named:
+        faults += _environment(named, environment)
     return faults
+
+
+def _environment(named: Environment, environment: str) -> Iterator[Fault]:
+    if named.name != environment:
+        yield Fault("environment.yaml", "name", f"{environment}, the environment it is read for")
+    if named.kubernetes.cpu.request_milli > named.kubernetes.cpu.limit_milli:
+        yield Fault("environment.yaml", "kubernetes.cpu.request_milli", "at most kubernetes.cpu.limit_milli")
 
 
 def _zone(file: str, key: str, zone: str) -> Iterator[Fault]:
@@ -69,6 +77,23 @@ def _zone(file: str, key: str, zone: str) -> Iterator[Fault]:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError):
         yield Fault(file, key, f"an IANA time zone such as America/New_York, not {zone!r}")
+
+
+def _roots(storage: MlCoreStorage, environment: Environment | None) -> Iterator[Fault]:
+    """Roots lie apart; what lies in one may be copied to an object store, so no signing key does."""
+    places = [("ml_core_storage.yaml", name, folder) for name, folder in storage.roots.items()]
+    if environment:
+        keys = environment.signing.model_dump()
+        places += [("environment.yaml", f"signing.{name}", file) for name, file in keys.items()]
+    for file, key, place in places:
+        for name, root in storage.roots.items():
+            if key != name and _lies_in(place, root):
+                yield Fault(file, key, f"a place outside {name} ({root}), not {place!r}")
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    parts = [part for part in folder.split("/") if part]
+    return [part for part in path.split("/") if part][: len(parts)] == parts
 
 
 def _universe(universe: Universe) -> Iterator[Fault]:
