@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "verify": ("tasks.verify", "Verify a bundle's signature and checksums."),
     "reproduce": ("tasks.reproduce", "Rebuild a model from its record and compare it."),
     "explain": ("tasks.explain", "Replay a signal, or the decision at any bar."),
+    "storage": ("tasks.storage", "Look after the object store that holds the archive."),
     "universe": ("tasks.universe", "Start a configuration for bars never seen before."),
 }
 

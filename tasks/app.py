@@ -22,6 +22,7 @@ from core.telemetry.progress import RedisProgress
 from tasks.attempt import attempt
 from tasks.context import TaskContext, TaskResult
 from tasks.shard import Shard
+from tasks.workspace import workspace
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,13 @@ def run_task(
     """
     options: GlobalOptions = command.find_root().obj
     part = None if shard is None else str(shard)
+
+    def in_workspace(context: TaskContext) -> TaskResult:
+        with workspace(context, name) as stored:
+            return body(stored)
+
     try:
-        result = attempt(build_context(options, name, shard), name, part, command.params.get("run_id"), body)
+        result = attempt(build_context(options, name, shard), name, part, command.params.get("run_id"), in_workspace)
     except CoreError as error:
         fields = {"code": error.code, "message": error.message, "where": error.where, "remedy": error.remedy}
         sys.stderr.write(f"{error}\n")
@@ -73,7 +79,7 @@ def build_context(options: GlobalOptions, name: str, shard: Shard | None = None)
         )
     loaded = load_settings(options.config_root, read_service_environment(os.environ))
     settings = narrowed(loaded, options.pairs, options.history_months)
-    variables = read_variables(os.environ, settings.environment)
+    variables = read_variables(os.environ, settings.environment, settings.ml_core_storage)
     log = configure_logs(variables.log_level, task=part, trace_id=options.trace_id)
     return TaskContext(
         settings=settings,

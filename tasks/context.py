@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,6 +21,26 @@ from core.telemetry.progress import Progress
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+class Storage(Protocol):
+    """Where the folders of the archive come from and go to, beyond this machine."""
+
+    def pull(self, *folders: Path) -> None:
+        """Have folders here as they are stored."""
+
+    def flush(self, folder: Path) -> None:
+        """Have what was written to a folder stored before anybody is told of it."""
+
+
+class LocalStorage:
+    """The archive is on this machine: nothing to fetch, nothing to send."""
+
+    def pull(self, *folders: Path) -> None:
+        """They are here."""
+
+    def flush(self, folder: Path) -> None:
+        """It is stored."""
+
+
 @dataclass(frozen=True)
 class TaskContext:
     """Everything outside the task's own options."""
@@ -32,10 +52,23 @@ class TaskContext:
     progress: Progress
     trace_id: str
     config_root: Path
+    storage: Storage = field(default_factory=LocalStorage)
 
     def run_folder(self, run_id: str) -> RunFolder:
-        """The folder of a run. Raises InputError where the id names a folder elsewhere."""
-        return RunFolder(self.roots.runs / plain_name(run_id, "run id"))
+        """The folder of a run, as it is stored. Raises InputError where the id names a folder elsewhere."""
+        return RunFolder(self._stored(self.roots.runs / plain_name(run_id, "run id")))
+
+    def bundle(self, model_version: str) -> Path:
+        """The folder of a version's bundle. Raises InputError where the version names a folder elsewhere."""
+        return self._stored(self.roots.models / plain_name(model_version, "model version"))
+
+    def shared_bundle(self, model_version: str) -> Path:
+        """The copy of a bundle that inference reads. Raises as `bundle` does."""
+        return self._stored(self.roots.shared / plain_name(model_version, "model version"))
+
+    def _stored(self, folder: Path) -> Path:
+        self.storage.pull(folder)
+        return folder
 
     def run(self, run_id: str) -> RunFolder:
         """The folder of a run this task goes on with.

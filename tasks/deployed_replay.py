@@ -50,7 +50,7 @@ def replay_deployed(
         return None, "no model is deployed, so there is none to compare with"
     settings = context.settings
     keys = SigningKeys.below(context.roots.archive, settings.environment.signing)
-    bundle = open_bundle(context.roots.models / previous.model_version, keys.public_key)
+    bundle = open_bundle(context.bundle(previous.model_version), keys.public_key)
     stored = _stored_predictions(bundle)
     other = "" if _schema_hash(bundle) == schema_hash else ", a model of another feature schema,"
     shared = known_starts(stored, market)

@@ -57,7 +57,7 @@ def infer_newest(context: TaskContext, run_id: str, model_version: str, as_of: s
         found = f"{deployed.model_version} is" if deployed is not None else "no model is"
         return _without_signal(run, as_of, f"{model_version} is not deployed: {found}")
     keys = SigningKeys.below(context.roots.archive, context.settings.environment.signing)
-    decision = DeployedDecision(open_bundle(context.roots.shared / model_version, keys.public_key))
+    decision = DeployedDecision(open_bundle(context.shared_bundle(model_version), keys.public_key))
     scan_bars = context.settings.core_policy.signal.scan_bars
     pairs = load_pairs(context.roots, context.settings, read_index(run.dataset_index), None)
     passed: list[Passed] = []

@@ -83,6 +83,7 @@ def register_judged(context: TaskContext, run: RunFolder, judged: JudgedRun) -> 
         registry.register_draft(registry_facts(judged))
         progress.advance(1, STEPS, "steps")
         assemble(roots.models / model_version, bundle_content(run, judged, context.settings), keys)
+        context.storage.flush(roots.models / model_version)
         progress.advance(2, STEPS, "steps")
         registry.register_candidate(model_version)
         told = partial(
@@ -147,6 +148,7 @@ def _require_current(registry: Registry, judged: JudgedRun) -> None:
 def _deploy(context: TaskContext, registry: Registry, bus: Bus, judged: JudgedRun, keys: SigningKeys) -> None:
     version = judged.identity.model_version
     distribute(context.roots.models / version, context.roots.shared, keys.public_key)
+    context.storage.flush(context.roots.shared / version)
     if not registry.was_deployed(version):
         facts, replaces, trace_id = registry_facts(judged), judged.replaces, context.trace_id
         told = partial(tell_applied, facts=facts, replaces=replaces, actor=PUBLISHER, trace_id=trace_id)

@@ -17,7 +17,6 @@ from core.stores.bundle_store import Bundle, open_bundle
 from core.stores.catalog_index import read_index
 from core.stores.files import write_bytes
 from core.stores.lake import Lake
-from core.stores.roots import plain_name
 from core.stores.run_folder import RunFolder, RunIdentity
 from core.stores.signing import SigningKeys
 from core.stores.snapshots import Supply, supply_partitions
@@ -53,7 +52,7 @@ def open_model(context: TaskContext, model_version: str) -> Bundle:
     Raises:
         InputError: it does not verify, was never published, or has been deleted.
     """
-    folder = context.roots.models / plain_name(model_version, "model version")
+    folder = context.bundle(model_version)
     if not folder.is_dir():
         kept = context.settings.retrain_policy.versions_kept
         raise InputError(

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from core.stores.bundle_store import open_bundle
-from core.stores.roots import plain_name
 from core.stores.signing import SigningKeys
 from tasks.app import run_task
 from tasks.context import TaskContext, TaskResult
@@ -32,9 +31,9 @@ def verify(
 
 def verify_bundle(context: TaskContext, model_version: str, *, shared: bool) -> TaskResult:
     """The task's body. Raises InputError, saying why, where the bundle does not verify."""
-    root = context.roots.shared if shared else context.roots.models
+    folder = context.shared_bundle(model_version) if shared else context.bundle(model_version)
     keys = SigningKeys.below(context.roots.archive, context.settings.environment.signing)
-    bundle = open_bundle(root / plain_name(model_version, "model version"), keys.public_key)
+    bundle = open_bundle(folder, keys.public_key)
     return TaskResult(
         outputs={"model_version": model_version, "bundle": str(bundle.folder), "files": len(bundle.checksums)}
     )

@@ -12,6 +12,7 @@ from core.config.cost_table import CostTable
 from core.config.data_retention import DataRetention
 from core.config.environment import Environment
 from core.config.faults import Fault
+from core.config.ml_core_storage import MlCoreStorage
 from core.config.model import ConfigModel
 from core.config.observability_policy import ObservabilityPolicy
 from core.config.pipeline_policy import PipelinePolicy
@@ -34,6 +35,7 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
     costs, sources = get("cost_table", CostTable), get("sources", Sources)
     retention, backtest = get("data_retention", DataRetention), get("backtest_policy", BacktestPolicy)
     named, observability = get("environment", Environment), get("observability_policy", ObservabilityPolicy)
+    storage = get("ml_core_storage", MlCoreStorage)
     faults: list[Fault] = []
     if universe:
         faults += _universe(universe)
@@ -50,19 +52,29 @@ def find_contradictions(sections: Mapping[str, ConfigModel], environment: str) -
         faults += _pipeline(pipeline)
     if retrain:
         faults += _retrain(retrain)
-    if pipeline and retrain and retrain.history_months > pipeline.history_lookback_months:
-        limit = f"at most history_lookback_months of pipeline_policy.yaml ({pipeline.history_lookback_months})"
-        faults.append(Fault("retrain_policy.yaml", "history_months", limit))
-    if pipeline and retention and retention.canonical_months < pipeline.history_lookback_months:
-        limit = f"at least history_lookback_months of pipeline_policy.yaml ({pipeline.history_lookback_months})"
-        faults.append(Fault("data_retention.yaml", "canonical_months", limit))
+    faults += _history(pipeline, retrain, retention)
     if observability:
         faults += _observability(observability, environment)
     if backtest:
         faults += _zone("backtest_policy.yaml", "daily_mark.timezone", backtest.daily_mark.timezone)
+    if storage:
+        faults += _roots(storage, named)
     if named:
         faults += _environment(named, environment)
     return faults
+
+
+def _history(
+    pipeline: PipelinePolicy | None, retrain: RetrainPolicy | None, retention: DataRetention | None
+) -> Iterator[Fault]:
+    if pipeline is None:
+        return
+    months = pipeline.history_lookback_months
+    named = f"history_lookback_months of pipeline_policy.yaml ({months})"
+    if retrain and retrain.history_months > months:
+        yield Fault("retrain_policy.yaml", "history_months", f"at most {named}")
+    if retention and retention.canonical_months < months:
+        yield Fault("data_retention.yaml", "canonical_months", f"at least {named}")
 
 
 def _environment(named: Environment, environment: str) -> Iterator[Fault]:
@@ -77,6 +89,23 @@ def _zone(file: str, key: str, zone: str) -> Iterator[Fault]:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError):
         yield Fault(file, key, f"an IANA time zone such as America/New_York, not {zone!r}")
+
+
+def _roots(storage: MlCoreStorage, environment: Environment | None) -> Iterator[Fault]:
+    """Roots lie apart; what lies in one may be copied to an object store, so no signing key does."""
+    places = [("ml_core_storage.yaml", name, folder) for name, folder in storage.roots.items()]
+    if environment:
+        keys = environment.signing.model_dump()
+        places += [("environment.yaml", f"signing.{name}", file) for name, file in keys.items()]
+    for file, key, place in places:
+        for name, root in storage.roots.items():
+            if key != name and _lies_in(place, root):
+                yield Fault(file, key, f"a place outside {name} ({root}), not {place!r}")
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    parts = [part for part in folder.split("/") if part]
+    return [part for part in path.split("/") if part][: len(parts)] == parts
 
 
 def _universe(universe: Universe) -> Iterator[Fault]:

@@ -13,12 +13,9 @@ from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 
 from core.errors import InputError
-from core.postgres import database_errors, open_engine
+from core.postgres import database_errors, open_lock_engine
 
 SCHEMA: Final = "theta"
-_SESSION: Final = (
-    f"-csearch_path={SCHEMA} -ctcp_keepalives_idle=10 -ctcp_keepalives_interval=5 -ctcp_keepalives_count=3"
-)
 _NUMBERING: Final = -1
 _TABLES_LOCK: Final = 7_305_221_003
 
@@ -111,10 +108,8 @@ def upgrade_trials(postgres_url: str) -> None:
 
 
 def _engine(postgres_url: str) -> sa.Engine:
-    """An engine whose sessions look into the schema first, and whose end a vanished machine cannot delay."""
-    url = open_engine(postgres_url).url
-    options = f"{url.query.get('options', '')} {_SESSION}".strip()
-    return open_engine(url.update_query_dict({"options": options}).render_as_string(hide_password=False))
+    """An engine whose sessions look into the schema first."""
+    return open_lock_engine(postgres_url, f"-csearch_path={SCHEMA}")
 
 
 def _storage(url: sa.URL, *, create: bool) -> RDBStorage:

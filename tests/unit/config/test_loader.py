@@ -91,6 +91,9 @@ def test_the_report_names_where_and_what_to_do(tmp_path: Path) -> None:
     [
         ("universe.yaml", "pairs.1.b", "NOSUCH", "a symbol of this file"),
         ("cost_table.yaml", "overrides", {"NOSUCH": None}, "NOSUCH"),
+        ("ml_core_storage.yaml", "runs_root", "canonical/runs", "a place outside canonical_root"),
+        ("ml_core_storage.yaml", "runs_root", "canonical", "a place outside canonical_root"),
+        ("environment.yaml", "signing.private_key", "models/signing.pem", "a place outside models_root"),
         ("core_policy.yaml", "theta1_initial", 0.9, "within theta_search_range"),
         ("core_policy.yaml", "decision.z_stop", 1.5, "z_entry < decision.z_stop"),
         ("core_policy.yaml", "model_inputs", ["dz"], "names that stand in model_inputs"),

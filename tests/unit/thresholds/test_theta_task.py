@@ -78,7 +78,7 @@ def market_of_the_run(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> No
 
 def context_of(folder: Path, settings: Settings, postgres_url: str | None = None) -> TaskContext:
     environ = {**VARIABLES, "ARCHIVE_PATH": str(folder)} | ({"POSTGRES_URL": postgres_url} if postgres_url else {})
-    variables = read_variables(environ, settings.environment)
+    variables = read_variables(environ, settings.environment, settings.ml_core_storage)
     log = configure_logs("WARNING", task="theta", trace_id="test")
     return TaskContext(
         settings=settings,
