@@ -16,11 +16,9 @@ from redis.retry import Retry
 
 from core.config.events import Event
 from core.errors import TransientError
+from core.telemetry.heartbeat import HEARTBEATS
 from core.telemetry.outbox import Outbox
 
-HEARTBEATS: Final = "core:heartbeat:tasks"
-"""Redis hash: field ``{trace_id}/{task}``, with ``[k/n]`` behind it for a shard; value JSON
-{at, started, host, pid, every}, times in epoch seconds."""
 HEARTBEAT_CODE: Final = "CORE_RETRAIN_HEARTBEAT"
 ANSWER_SECONDS: Final = 5.0
 

@@ -13,7 +13,8 @@ import structlog
 
 from core.config.events import Event
 from core.errors import TransientError
-from core.telemetry.lost_heartbeats import HEARTBEATS, LostHeartbeats
+from core.telemetry.heartbeat import HEARTBEATS
+from core.telemetry.lost_heartbeats import LostHeartbeats
 from laptop.servers import EmbeddedRedis
 from tests.integration.alerts.notices import notifications
 

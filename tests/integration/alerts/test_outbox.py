@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -11,6 +13,7 @@ from core.errors import InputError, TransientError
 from core.postgres import open_engine, transaction
 from core.telemetry.outbox import Outbox, post
 from core.telemetry.outbox_tables import Target
+from tests.fixtures.command_line import REPOSITORY
 from tests.integration.alerts.notices import deliveries, fields_of, notifications
 
 
@@ -77,3 +80,11 @@ def test_without_a_server_or_a_schema_the_error_says_so(postgres_url: str) -> No
         Outbox("postgresql://127.0.0.1:1/core").post("verdict", "k", fields_of(Event.VERDICT))
     with pytest.raises(InputError, match="DATABASE_SCHEMA_MISSING"):
         Outbox(postgres_url).post("verdict", "k", fields_of(Event.VERDICT))
+
+
+def test_airflow_can_post_with_what_its_image_holds() -> None:
+    script = "import sys, core.telemetry.outbox; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    ours = {name for name in loaded.stdout.split() if name.startswith(("core.", "tasks"))}
+    assert all(name.startswith(("core.config", "core.telemetry", "core.errors", "core.postgres")) for name in ours)
+    assert not {"redis", "slack_sdk", "pagerduty", "numpy"} & set(loaded.stdout.split())

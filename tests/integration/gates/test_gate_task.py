@@ -23,6 +23,7 @@ from tasks.publish import publish_model
 from tasks.train import train_run
 from tests.fixtures.gates import pass_gates
 from tests.fixtures.tiny_market import TinyMarket
+from tests.integration.alerts.notices import notifications
 from tests.integration.lake.world import World, settings
 from tests.integration.publish.judged_runs import judged_run, make_context
 
@@ -98,6 +99,9 @@ def test_bars_that_fail_leave_a_report_and_stop_the_features(tmp_path: Path, reg
     with pytest.raises(QualityError, match=r"expect_column_mean_to_be_between\(filled\)") as caught:
         run_gate_of(context, Gate.CANONICAL, run.path.name)
     assert "<html" in Path(caught.value.where).read_text()
+    (told,) = notifications(registry_url)
+    assert told["event"] == "gate_failed"
+    assert told["fields"] == {**caught.value.outputs, "reason": caught.value.message, "trace_id": context.trace_id}
     with pytest.raises(InputError, match="gate canonical of the run has not passed"):
         build_run(context, run.path.name)
 

@@ -22,6 +22,7 @@ from tasks.publish import publish_model, rehearse
 from tasks.refuse import refuse_model
 from tests.fixtures.command_line import Command
 from tests.fixtures.config_tree import CONFIGS
+from tests.integration.alerts.notices import notifications
 from tests.integration.publish.judged_runs import judged_run, make_context
 
 NOTES = "rejected:\nSharpe 1.60 on the adoption window: above 1.20\nrefused by ann: wait for March"
@@ -58,6 +59,9 @@ def _assert_refused(context: TaskContext, client: Any, version: str) -> None:
     assert [(run.status, run.run_id, run.reason) for run in audit.runs(10)] == [(RunStatus.REJECTED, version, NOTES)]
     published = read_json(context.run(version).publish_result)
     assert (published["status"], published["reasons"][-1]) == ("rejected", "refused by ann: wait for March")
+    refused, verdict = notifications(context.variables.postgres_url)
+    assert (refused["event"], refused["fields"]["actor"]) == ("approval_refused", "ann")
+    assert (verdict["event"], verdict["fields"]["status"]) == ("verdict", "rejected")
 
 
 def test_a_refused_model_is_rejected_in_the_person_s_name(context: TaskContext, client: Any) -> None:
