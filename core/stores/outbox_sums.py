@@ -24,16 +24,11 @@ class OutboxSums:
 
 
 def outbox_sums(postgres_url: str) -> OutboxSums:
-    """Nothing waits and nothing was raised before there is an outbox.
-
-    Raises TransientError where PostgreSQL does not answer.
-    """
+    """Raises TransientError where PostgreSQL does not answer, and InputError where the schema is missing."""
     unsettled = sa.func.count().filter(_DELIVERIES.c.settled.is_(None)).label("unsettled")
     waiting = sa.select(_DELIVERIES.c.target, unsettled).group_by(_DELIVERIES.c.target).order_by(_DELIVERIES.c.target)
     lost = sa.select(sa.func.count()).where(_NOTIFICATIONS.c.event == _HEARTBEAT_LOST)
     with transaction(open_engine(postgres_url)) as connection:
-        if connection.scalar(sa.select(sa.func.to_regclass(_DELIVERIES.fullname))) is None:
-            return OutboxSums({}, 0)
         return OutboxSums(
             {row.target: row.unsettled for row in connection.execute(waiting)}, int(connection.scalar(lost) or 0)
         )

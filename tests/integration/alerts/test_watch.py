@@ -6,16 +6,19 @@ import json
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
+import httpx
 import pytest
 
 from core.config.events import Event
 from core.telemetry.outbox import Outbox
 from core.telemetry.outbox_tables import Target
 from laptop.servers import EmbeddedRedis
+from laptop.stack import free_ports
 from tests.fixtures.command_line import Command
 from tests.fixtures.http_target import Answer, HttpTarget
 from tests.fixtures.pagerduty_server import PagerDuty
@@ -77,6 +80,19 @@ def test_it_delivers_whatever_fails_until_it_is_told_to_end(
     assert pagerduty.service.incidents == {"heartbeat_lost/1": 1}
     assert sum('"duty_failed"' in line for line in log.splitlines()) <= 1, "said once, not at every turn"
     assert "s3cret" not in log + output
+
+
+def test_it_serves_the_metrics_of_tasks_that_have_ended(command: Command) -> None:
+    command.outputs("keys", "init")
+    (port,) = free_ports(1)
+
+    def served() -> bool:
+        with suppress(httpx.TransportError):
+            return 'core_task_runs_total{exit_code="0",task="keys"} 1.0' in httpx.get(f"http://127.0.0.1:{port}").text
+        return False
+
+    with watcher(command, f"--metrics-port={port}") as process:
+        _until(served, lambda: process.poll() is None)
 
 
 @pytest.mark.parametrize("target", Target)

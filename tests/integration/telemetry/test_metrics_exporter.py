@@ -12,14 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from core.config.events import Event
 from core.errors import InputError
 from core.postgres import open_engine, transaction
 from core.stores.audit import Audit
 from core.stores.tables import TASK_RUNS, RunStatus
 from core.stores.task_runs import TaskRuns
 from core.telemetry.heartbeat import HEARTBEATS
+from core.telemetry.outbox import Outbox
+from core.telemetry.outbox_tables import DELIVERIES, Settled, Target
 from tasks.metrics_exporter import BOUNDS, WHOLE, MetricsExporter
 from tests.fixtures.tiny_market import NOWHERE
+from tests.integration.alerts.notices import fields_of
 from tests.integration.telemetry.metrics import LOST_SECONDS, record, samples, task_metrics, value
 
 
@@ -125,6 +129,21 @@ def test_a_silent_task_is_not_counted_alive(registry_url: str, redis_url: str) -
             client.hset(HEARTBEATS, name, orjson.dumps(beat))
     found = samples(task_metrics(registry_url, redis_url))
     assert value(found, "core_task_heartbeats") == 2
+
+
+def test_notifications_that_wait_and_alarms_of_lost_heartbeats(registry_url: str, redis_url: str) -> None:
+    metrics = task_metrics(registry_url, redis_url)
+    assert value(samples(metrics), "core_task_heartbeats_lost_total") == 0
+    outbox = Outbox(registry_url)
+    for event in (Event.HEARTBEAT_LOST, Event.VERDICT):
+        outbox.post(event, event.value, fields_of(event))
+    done = sa.update(DELIVERIES).where(DELIVERIES.c.target == Target.SLACK)
+    with transaction(open_engine(registry_url)) as connection:
+        connection.execute(done.values(settled=Settled.DELIVERED, settled_at=sa.func.now()))
+    found = samples(metrics)
+    assert value(found, "core_task_heartbeats_lost_total") == 1
+    assert value(found, "core_outbox_backlog", target="pagerduty") == 2
+    assert value(found, "core_outbox_backlog", target="slack") == 0
 
 
 def test_a_source_that_is_away_leaves_the_other(registry_url: str, redis_url: str) -> None:

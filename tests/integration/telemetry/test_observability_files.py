@@ -128,6 +128,12 @@ def test_the_table_of_metrics_is_what_is_served(families: dict[str, tuple[str, s
     assert documented == families
 
 
+def test_failures_alarm_when_retraining_is_paused() -> None:
+    paused_after = load_settings(CONFIGS, "prod").retrain_policy.pause_after_failures
+    (rule,) = (rule for rule in rules() if rule["alert"] == "CoreRetrainFailing")
+    assert rule["expr"] == f"core_retrain_failures_in_a_row >= {paused_after}"
+
+
 def test_the_port_scraped_is_the_policys() -> None:
     content = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
     (job,) = content["scrape_configs"]

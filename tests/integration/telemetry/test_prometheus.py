@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import httpx
 import pytest
 import yaml
 
+from laptop.stack import free_ports
 from tasks.metrics_exporter import MetricsExporter
 from tests.fixtures import markets
 from tests.fixtures.command_line import Command
@@ -48,12 +48,6 @@ class Prometheus:
         raise AssertionError(f"{expression} is {found}, not {expected}\n{self._log.read_text()}")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running(binary: str, folder: Path, scraped: int) -> Iterator[Prometheus]:
     """The product's configuration and rules, scraping `scraped` on this machine twice a second."""
@@ -61,7 +55,7 @@ def running(binary: str, folder: Path, scraped: int) -> Iterator[Prometheus]:
     content["global"] = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
     content["rule_files"] = [str(PROMETHEUS / pattern) for pattern in content["rule_files"]]
     content["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{scraped}"]
-    configuration, log, port = folder / "prometheus.yml", folder / "log", free_port()
+    configuration, log, (port,) = folder / "prometheus.yml", folder / "log", free_ports(1)
     configuration.write_text(yaml.safe_dump(content), encoding="utf-8")
     command = [
         binary,
@@ -84,6 +78,7 @@ def command(tmp_path: Path, registry_url: str, redis_url: str) -> Command:
 def test_what_tasks_found_reaches_prometheus_and_outlives_the_exporter(
     prometheus: str, tmp_path: Path, command: Command, registry_url: str, redis_url: str
 ) -> None:
+    command.last_line("ingest", "--shard", "1/2", trace_id="c1")
     imported = command.last_line("ingest", trace_id="c1")
     assert command.run("features", "--run-id", "unknown", trace_id="c1").exit_code == 20
     first = MetricsExporter(task_metrics(registry_url, redis_url), port=0)
@@ -91,7 +86,8 @@ def test_what_tasks_found_reaches_prometheus_and_outlives_the_exporter(
         port = first.port
         with running(prometheus, tmp_path, port) as server:
             server.wait_for("data_bars_written_total", imported["metrics"]["bars_written"])
-            server.wait_for('core_task_runs_total{task="ingest", exit_code="0"}', 1)
+            server.wait_for('core_task_runs_total{task="ingest", exit_code="0"}', 2)
+            server.wait_for('core_task_duration_seconds_count{task="ingest", part="shard"}', 1)
             server.wait_for('core_task_runs_total{task="features", exit_code="20"}', 1)
             server.wait_for(
                 "data_watermark_lag_seconds", imported["metrics"]["as_of"] - imported["metrics"]["watermark"]
@@ -101,7 +97,7 @@ def test_what_tasks_found_reaches_prometheus_and_outlives_the_exporter(
             assert command.outputs("ingest", trace_id="c2")["bars_written"] == 0
             with MetricsExporter(task_metrics(registry_url, redis_url), port):
                 server.wait_for('up{job="ml-assets-core"}', 1)
-                server.wait_for('core_task_runs_total{task="ingest", exit_code="0"}', 2)
+                server.wait_for('core_task_runs_total{task="ingest", exit_code="0"}', 3)
                 server.wait_for('core_task_duration_seconds_count{task="ingest", part="whole"}', 2)
                 server.wait_for("data_bars_written_total", imported["metrics"]["bars_written"])
                 for counter in ("core_task_runs_total", "data_bars_written_total", "core_task_duration_seconds_sum"):
