@@ -17,7 +17,7 @@ from core.stores.tables import CONFIG_CHANGES, RETRAIN_RUNS, RunStatus
 RETRAIN_FLOW: Final = "core_retrain_flow"
 PAUSED: Final = "RETRAIN_PAUSED"
 RESUMED: Final = "RETRAIN_RESUMED"
-_LOCK: Final = 7_305_221_003
+_LOCK: Final = 7_305_221_004
 
 
 @dataclass(frozen=True)
