@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from airflow.sdk import BaseOperator
 
-from core.config.environment_variables import ALWAYS_REQUIRED
+from core.config.environment_variables import BACKEND, required_names
 from core.config.faults import ConfigurationError, Fault
 from core.config.settings import Settings
 from dags.factory.command_line import task_words
@@ -19,7 +19,7 @@ from dags.factory.pod_task import PodPlan, PodTask
 from dags.factory.process_task import ProcessTask
 from dags.factory.report_link import ReportLink
 
-_PLAIN: Final = frozenset({"SERVICE_ENV", "LOG_LEVEL", "TZ", "ARCHIVE_PATH", "STORAGE_BACKEND"})
+_PLAIN: Final = frozenset({"SERVICE_ENV", "LOG_LEVEL", "TZ", "ARCHIVE_PATH", BACKEND, "S3_ENDPOINT_URL", "S3_BUCKET"})
 """Variables that hold no secret; every other one reaches a container as a mounted file (NAME_FILE)."""
 KINDS: Final = {
     "ingest": "data",
@@ -153,8 +153,10 @@ class TaskFactory:
         plain: dict[str, str] = {}
         files: dict[str, str] = {}
         faults: list[Fault] = []
-        names = {*ALWAYS_REQUIRED, "ARCHIVE_PATH", *self.settings.environment.required_variables}
-        for name in sorted(names):
+        storage = self.settings.ml_core_storage
+        backend = self.environ.get(BACKEND) if storage.backend == "variable" else storage.backend
+        required = required_names(self.settings.environment, storage, "s3" if backend == "s3" else None)
+        for name in sorted({*required, "ARCHIVE_PATH"}):
             variable, values = (name, plain) if name in _PLAIN else (f"{name}_FILE", files)
             if self.environ.get(variable):
                 values[variable] = self.environ[variable]

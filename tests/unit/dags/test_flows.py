@@ -267,3 +267,12 @@ def test_a_secret_that_is_no_file_of_the_one_folder_is_refused(change: dict[str,
     errors = load_flows({**DOCKER, **change}).import_errors
     assert len(errors) == len(FLOWS)
     assert all(said in text and "user:secret" not in text for text in errors.values())
+
+
+def test_containers_know_the_object_store_where_it_is_the_backend() -> None:
+    keys = {f"{name}_FILE": f"/run/secrets/{name.lower()}" for name in ("S3_ACCESS_KEY_ID", "S3_SECRET_ACCESS_KEY")}
+    store = {"S3_ENDPOINT_URL": "https://store", "S3_BUCKET": "models", **keys}
+    missing = load_flows({**DOCKER, "STORAGE_BACKEND": "s3"}).import_errors
+    assert all(name in text for text in missing.values() for name in store)
+    dag = load_flows({**DOCKER, "STORAGE_BACKEND": "s3", **store}).dags["core_backtest_flow"]
+    assert store.items() <= dag.get_task("backtest").environment.items()
