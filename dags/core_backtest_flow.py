@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from dags.factory.flow import AS_OF, MODEL_VERSION, RUN_ID, Flow, chained_params
+from dags.factory.flow import MODEL, RUN_ID, Flow, chained_params
 from dags.factory.tags import Tag
 
 flow = Flow.from_environment()
@@ -21,9 +21,9 @@ flow = Flow.from_environment()
     **flow.arguments(Tag.CORE, Tag.BACKTEST, doc=__doc__, params=chained_params()),
 )
 def core_backtest_flow() -> None:
-    flow.ends_with(
-        flow.task("backtest", run_id=RUN_ID, model_version=MODEL_VERSION),
-        flow.start_next("core_theta_opt_flow", run_id=RUN_ID, model_version=MODEL_VERSION, as_of=AS_OF),
+    flow.follows(
+        flow.task("backtest", MODEL),
+        flow.start_next("core_theta_opt_flow"),
         run_id=RUN_ID,
     )
 

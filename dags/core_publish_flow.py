@@ -1,17 +1,21 @@
 """
 ### core_publish_flow: from the verdict to the first signal
 
+Where `publish_approval` of environment.yaml asks for it, `rehearse` checks everything `publish` would, and if a model
+would be deployed, `approve` waits for a person under *Required Actions*. A refusal, and no answer in time, end the run
+without publishing: `refuse` registers the model as rejected, with who refused and why. A rejected verdict needs nobody.
+
 `publish` registers the model with its verdict and, if it was approved, signs and distributes the bundle. `infer` then
-verifies that bundle, loads it, and emits the newest signal; it is skipped where nothing was deployed.
+verifies that bundle, loads it, and emits the newest signal; it is skipped where nothing was deployed, as in a dry run.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import BaseOperator, dag, task
+from airflow.sdk import BaseOperator, TriggerRule, chain, dag, task
 
-from dags.factory.flow import AS_OF, MODEL_VERSION, RUN_ID, Flow, chained_params
+from dags.factory.flow import AS_OF, MODEL, RUN_ID, Flow, publish_params
 from dags.factory.tags import Tag
 
 flow = Flow.from_environment()
@@ -26,13 +30,26 @@ def deployed(published: dict[str, Any]) -> bool:
 @dag(
     dag_id="core_publish_flow",
     schedule=None,
-    **flow.arguments(Tag.CORE, Tag.PUBLISH, doc=__doc__, params=chained_params()),
+    **flow.arguments(Tag.CORE, Tag.PUBLISH, doc=__doc__, params=publish_params()),
 )
 def core_publish_flow() -> None:
-    publish = flow.task("publish", run_id=RUN_ID, model_version=MODEL_VERSION)
+    publish = flow.task(
+        "publish",
+        MODEL,
+        {"dry-run": "params.dry_run"},
+        trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,  # also where nobody need approve
+    )
     decision: BaseOperator = deployed(publish.output).operator
-    infer = flow.task("infer", run_id=RUN_ID, model_version=MODEL_VERSION, as_of=AS_OF)
-    flow.ends_with(publish, decision, infer, run_id=RUN_ID)
+    infer = flow.task("infer", {**MODEL, "as-of": AS_OF})
+    asked: list[BaseOperator] = []
+    if flow.settings.environment.publish_approval.required:
+        rehearse = flow.task("publish", MODEL, {"dry-run": "true"}, task_id="rehearse")
+        approve, refuse = flow.approval(), flow.refusal(MODEL)
+        chain(rehearse, approve, [publish, refuse])
+        rehearse >> publish
+        asked = [rehearse, approve, refuse]
+    chain(publish, decision, infer)
+    flow.records(*asked, publish, decision, infer, run_id=RUN_ID)
 
 
 core_publish_flow()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from dags.factory.flow import AS_OF, MODEL_VERSION, RUN_ID, Flow, chained_params
+from dags.factory.flow import MODEL, RUN_ID, Flow, chained_params
 from dags.factory.tags import Tag
 
 flow = Flow.from_environment()
@@ -22,10 +22,10 @@ flow = Flow.from_environment()
     **flow.arguments(Tag.CORE, Tag.THETA, doc=__doc__, params=chained_params()),
 )
 def core_theta_opt_flow() -> None:
-    flow.ends_with(
-        flow.task("theta", run_id=RUN_ID, model_version=MODEL_VERSION),
-        flow.task("report", run_id=RUN_ID, model_version=MODEL_VERSION),
-        flow.start_next("core_publish_flow", run_id=RUN_ID, model_version=MODEL_VERSION, as_of=AS_OF),
+    flow.follows(
+        flow.task("theta", MODEL),
+        flow.task("report", MODEL),
+        flow.start_next("core_publish_flow", verdict="ti.xcom_pull(task_ids='theta')['outputs']['status']"),
         run_id=RUN_ID,
     )
 

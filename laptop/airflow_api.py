@@ -18,9 +18,10 @@ _UNAUTHORIZED: Final = 401
 
 @dataclass(frozen=True)
 class TaskState:
-    """One task of a flow's run. Times are UTC."""
+    """One task of a flow's run, or one part of a mapped one; `part` is -1 where there are no parts. Times are UTC."""
 
     task: str
+    part: int
     state: str | None
     attempt: int
     started: datetime.datetime | None
@@ -91,6 +92,7 @@ class AirflowApi:
         return [
             TaskState(
                 task=item["task_id"],
+                part=item["map_index"],
                 state=item["state"],
                 attempt=item["try_number"],
                 started=_time(item["start_date"]),
@@ -99,9 +101,10 @@ class AirflowApi:
             for item in (answer or {"task_instances": []})["task_instances"]
         ]
 
-    def pushed(self, dag_id: str, run_id: str, task: str, key: str) -> dict[str, Any] | None:
-        """The JSON object a task pushed under `key`, None where it pushed none."""
-        answer = self._find(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/{key}")
+    def pushed(self, dag_id: str, run_id: str, task: str, key: str, part: int) -> dict[str, Any] | None:
+        """The JSON object a task, or a part of it, pushed under `key`; None where it pushed none."""
+        path = f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task}/xcomEntries/{key}"
+        answer = self._find(path, map_index=part)
         if answer is None or answer["value"] is None:
             return None
         value = answer["value"]
@@ -111,8 +114,8 @@ class AirflowApi:
     def _get(self, path: str, **query: Any) -> dict[str, Any]:
         return self._decoded(self._request("GET", path, params=query))
 
-    def _find(self, path: str) -> dict[str, Any] | None:
-        answer = self._request("GET", path, accepted=(_NOT_FOUND,))
+    def _find(self, path: str, **query: Any) -> dict[str, Any] | None:
+        answer = self._request("GET", path, accepted=(_NOT_FOUND,), params=query)
         return None if answer.status_code == _NOT_FOUND else self._decoded(answer)
 
     def _decoded(self, answer: httpx.Response) -> dict[str, Any]:

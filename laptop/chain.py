@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import orjson
@@ -13,14 +13,27 @@ import redis
 from laptop.airflow_api import AirflowApi, TaskState
 
 FLOWS: Final[Mapping[str, tuple[str, ...]]] = {
-    "core_retrain_flow": ("ingest", "catalog", "features", "train"),
+    "core_retrain_flow": (
+        "admit",
+        "ingest",
+        "catalog",
+        "gate-canonical",
+        "gate-index",
+        "features",
+        "gate-features",
+        "train",
+        "gate-predictions",
+    ),
     "core_backtest_flow": ("backtest",),
     "core_theta_opt_flow": ("theta", "report"),
     "core_publish_flow": ("publish", "infer"),
 }
 FIRST_FLOW: Final = "core_retrain_flow"
 LAST_FLOW: Final = "core_publish_flow"
+BLOCKED: Final = 11
+Outcome = Literal["running", "finished", "failed", "blocked"]
 _ENDED_BADLY: Final = frozenset({"failed", "upstream_failed"})
+_GRAVEST_FIRST: Final = ("failed", "up_for_retry", "running", "queued", "scheduled", None, "upstream_failed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Step:
-    """One task of the chain. `seconds` is how long it ran, so far or in all; None before it starts."""
+    """One task of the chain; of a mapped one its gravest part.
+
+    `seconds` is how long it ran, so far or in all; None before it starts.
+    """
 
     flow: str
     task: str
@@ -42,6 +58,7 @@ class Step:
     attempt: int
     seconds: float | None
     progress: Progress | None
+    part: int = -1
 
 
 @dataclass(frozen=True)
@@ -49,11 +66,11 @@ class ChainState:
     """All steps in order, and whether the chain goes on."""
 
     steps: tuple[Step, ...]
-    outcome: Literal["running", "finished", "failed"]
+    outcome: Outcome
 
-    def failed_step(self) -> Step | None:
-        """The task that failed, None where none did."""
-        return next((step for step in self.steps if step.state == "failed"), None)
+    def ending_step(self) -> Step | None:
+        """The task that failed or was blocked, None where none was."""
+        return next((step for step in self.steps if step.state in {"failed", "blocked"}), None)
 
 
 class Chain:
@@ -69,26 +86,39 @@ class Chain:
         """Ask Airflow and Redis how far everything is. Raises TransientError where Airflow does not answer."""
         steps: list[Step] = []
         progress = self._progress()
-        outcome: Literal["running", "finished", "failed"] = "running"
+        outcome: Outcome = "running"
         for flow, names in FLOWS.items():
             state, tasks = self._flow(flow)
             if state == "failed":
                 outcome = "failed"
             elif state == "success" and flow == LAST_FLOW:
                 outcome = "finished"
-            shown = [*names, *(name for name, task in tasks.items() if name not in names and task.state == "failed")]
-            steps += [_step(flow, name, tasks.get(name), progress.get(name), now) for name in shown]
+            others = (name for name, task in tasks.items() if task.state == "failed" or task.part >= 0)
+            shown = [*names, *(name for name in others if name not in names)]
+            of_flow = [_step(flow, name, tasks.get(name), progress.get(name), now) for name in shown]
+            if state == "success" and (blocked := self._blocked(of_flow)) is not None:
+                outcome = "blocked"
+                of_flow[of_flow.index(blocked)] = replace(blocked, state="blocked")
+            steps += of_flow
         return ChainState(tuple(steps), outcome)
 
-    def pushed(self, flow: str, task: str, key: str = "return_value") -> dict[str, Any] | None:
+    def _blocked(self, steps: Sequence[Step]) -> Step | None:
+        """The task that found something missing. To Airflow it is skipped, as is all that follows, and no failure."""
+        for step in steps:
+            failure = self.pushed(step.flow, step.task, "failure", step.part) if step.state == "skipped" else None
+            if failure is not None and failure["exit_code"] == BLOCKED:
+                return step
+        return None
+
+    def pushed(self, flow: str, task: str, key: str = "return_value", part: int = -1) -> dict[str, Any] | None:
         """What a task of the chain handed on, None where it handed on nothing."""
-        return self._api.pushed(flow, self.trace_id, task, key)
+        return self._api.pushed(flow, self.trace_id, task, key, part)
 
     def _flow(self, flow: str) -> tuple[str | None, dict[str, TaskState]]:
         if flow in self._ended:
             return self._ended[flow]
         state = self._api.run_state(flow, self.trace_id)
-        tasks = {} if state is None else {task.task: task for task in self._api.tasks(flow, self.trace_id)}
+        tasks = {} if state is None else _gravest(self._api.tasks(flow, self.trace_id))
         if state in {"success", "failed"}:
             self._ended[flow] = state, tasks
         return state, tasks
@@ -107,10 +137,25 @@ class Chain:
         return found
 
 
+def _gravest(parts: Sequence[TaskState]) -> dict[str, TaskState]:
+    """Of each task the part whose state says most about it."""
+    found: dict[str, TaskState] = {}
+    for part in sorted(parts, key=lambda part: _rank(part.state)):
+        found.setdefault(part.task, part)
+    return found
+
+
+def _rank(state: str | None) -> int:
+    return _GRAVEST_FIRST.index(state) if state in _GRAVEST_FIRST else len(_GRAVEST_FIRST)
+
+
 def _step(flow: str, name: str, task: TaskState | None, progress: Progress | None, now: datetime.datetime) -> Step:
+    part = -1 if task is None else task.part
     if task is None or task.started is None:
         state = task.state if task is not None and task.state in {*_ENDED_BADLY, "skipped"} else "waiting"
-        return Step(flow, name, str(state), 0, None, None)
+        return Step(flow, name, str(state), 0, None, None, part)
     seconds = ((task.ended or now) - task.started).total_seconds()
     running = task.state == "running"
-    return Step(flow, name, task.state or "waiting", task.attempt, max(seconds, 0.0), progress if running else None)
+    return Step(
+        flow, name, task.state or "waiting", task.attempt, max(seconds, 0.0), progress if running else None, part
+    )

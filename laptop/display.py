@@ -12,7 +12,13 @@ from rich.table import Table
 from laptop.chain import ChainState, Step
 
 PLAIN_PROGRESS_SECONDS: Final = 5.0
-_STYLES: Final = {"running": "cyan", "success": "green", "failed": "bold red", "up_for_retry": "yellow"}
+_STYLES: Final = {
+    "running": "cyan",
+    "success": "green",
+    "failed": "bold red",
+    "blocked": "bold yellow",
+    "up_for_retry": "yellow",
+}
 _BAR_CELLS: Final = 20
 
 
@@ -72,7 +78,7 @@ class PlainLines:
     def show(self, state: ChainState) -> None:
         for step in state.steps:
             key, now = (step.flow, step.task), (step.state, step.attempt)
-            if step.state not in {"waiting", "upstream_failed"} and self._shown.get(key) != now:
+            if step.state not in {"waiting", "upstream_failed", "skipped"} and self._shown.get(key) != now:
                 self._shown[key] = now
                 self._line(step)
             elif self._due(step):
@@ -87,7 +93,7 @@ class PlainLines:
         return due
 
     def _line(self, step: Step) -> None:
-        words = f"{step.flow:20} {step.task:10} {state_words(step):12} {took(step):>8} {far(step)}"
+        words = f"{step.flow:20} {step.task:16} {state_words(step):12} {took(step):>8} {far(step)}"
         self._console.print(words.rstrip(), highlight=False, markup=False, soft_wrap=True)
 
 
@@ -109,6 +115,7 @@ def state_words(step: Step) -> str:
     words = {
         "success": "done",
         "upstream_failed": "not run",
+        "skipped": "not run",
         "up_for_retry": "tries again",
         "restarting": "tries again",
     }

@@ -159,7 +159,7 @@ def _follow(stack: Stack, request: RunRequest, settings: Settings, console: Cons
 
 
 def _log_tail(state: StateFolder, chain: Chain, ended: ChainState) -> str:
-    step = ended.failed_step()
+    step = ended.ending_step()
     if step is None:
         return ""
     folder = state.airflow / "logs" / f"dag_id={step.flow}" / f"run_id={chain.trace_id}" / f"task_id={step.task}"

@@ -10,9 +10,8 @@ from typing import Any, Final, Literal
 
 from core.errors import CoreError
 from core.stores.run_folder import RunFolder
-from laptop.chain import Chain, ChainState
+from laptop.chain import BLOCKED, Chain, ChainState
 
-BLOCKED: Final = 11
 STOPPED: Final = 130
 """As a shell reports a program that SIGINT ended."""
 _SIGNALS_AND_SHELLS: Final = 127
@@ -83,7 +82,7 @@ def read_ending(chain: Chain, state: ChainState, runs: Path, log_tail: str) -> E
         n_bars=catalog.get("n_bars"),
         run_dir=str(folder.path) if folder else None,
     )
-    if state.outcome == "failed":
+    if state.outcome in {"failed", "blocked"}:
         return _failed(chain, state, closing, log_tail)
     if folder is None:
         raise RuntimeError("the chain finished without a run")
@@ -104,10 +103,10 @@ def read_ending(chain: Chain, state: ChainState, runs: Path, log_tail: str) -> E
 
 
 def _failed(chain: Chain, state: ChainState, closing: Closing, log_tail: str) -> Ending:
-    step = state.failed_step()
+    step = state.ending_step()
     if step is None:
         return Ending(replace(closing, reasons=["a flow was ended from outside"]), 1, None, None)
-    failure = chain.pushed(step.flow, step.task, "failure")
+    failure = chain.pushed(step.flow, step.task, "failure", step.part)
     if failure is None:
         text = f"the task {step.task} of {step.flow} failed without a word of its own\n{log_tail}".strip()
         return Ending(replace(closing, reasons=[text]), 1, None, None)

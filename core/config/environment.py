@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, StringConstraints
 
 from core.config.ml_core_storage import RelativeRoot
-from core.config.model import ConfigModel, PositiveInt, Text
+from core.config.model import ConfigModel, PositiveFloat, PositiveInt, Text
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]*$")]
 
@@ -28,10 +28,48 @@ class Signing(ConfigModel):
     public_key: RelativeRoot
 
 
+Size = Annotated[str, StringConstraints(pattern=r"^\d+[mg]$")]
+VolumeName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+UserAndGroup = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*:[1-9]\d*$")]
+"""Numbers, neither of them root's."""
+
+
+class DockerVolumes(ConfigModel):
+    """Named volumes of a task's container. Only the archive can be written."""
+
+    archive: VolumeName
+    config: VolumeName
+    secrets: VolumeName
+
+
 class DockerRunner(ConfigModel):
+    """How a task runs as a container: `cpus` in cores, `tmp_size` that of its only writable folder, /tmp."""
+
     image: Image
     network: Text
-    memory_limit: Annotated[str, StringConstraints(pattern=r"^\d+[mg]$")]
+    memory_limit: Size
+    tmp_size: Size
+    cpus: PositiveFloat
+    pids_limit: PositiveInt
+    user: UserAndGroup
+    volumes: DockerVolumes
+
+
+class Pools(ConfigModel):
+    """The Airflow pool that bounds each kind of work."""
+
+    data: Text
+    training: Text
+    judging: Text
+    publishing: Text
+    control: Text
+
+
+class PublishApproval(ConfigModel):
+    """Whether a person has to approve before an approved model is published; silence for so long means no."""
+
+    required: bool
+    timeout_minutes: PositiveInt
 
 
 ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
@@ -74,6 +112,8 @@ class Environment(ConfigModel):
     runner: Literal["process", "docker", "kubernetes"]
     docker: DockerRunner
     kubernetes: KubernetesRunner
+    pools: Pools
+    publish_approval: PublishApproval
     servers: Literal["embedded", "external"]
     required_variables: tuple[VariableName, ...]
     signing: Signing

@@ -45,12 +45,17 @@ class EnvironmentVariables:
 
 def read_service_environment(environ: Mapping[str, str]) -> str:
     """SERVICE_ENV, which has to be known before the configuration can be read."""
+    return read_required("SERVICE_ENV", environ, "dev, stg or prod")
+
+
+def read_required(name: str, environ: Mapping[str, str], expected: str = "a value") -> str:
+    """One variable, from NAME or NAME_FILE. Raises ConfigurationError where it is missing or unreadable."""
     try:
-        value = _resolve("SERVICE_ENV", environ)
+        value = _resolve(name, environ)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([_unreadable("SERVICE_ENV", error)], "process environment") from error
+        raise ConfigurationError([_unreadable(name, error)], "process environment") from error
     if value is None:
-        raise ConfigurationError([Fault("ENV", "SERVICE_ENV", "dev, stg or prod")], "process environment")
+        raise ConfigurationError([Fault("ENV", name, expected)], "process environment")
     return value
 
 

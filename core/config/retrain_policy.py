@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from core.config.model import ConfigModel, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Text
+from core.config.model import ConfigModel, Name, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Text
 
 
 class CrossValidation(ConfigModel):
@@ -60,11 +60,22 @@ class LeakCertificate(ConfigModel):
 
 
 class Retries(ConfigModel):
-    """Airflow retries of a transient failure (SPEC ORC-1)."""
+    """Airflow retries of a transient failure, each delay twice the one before (SPEC ORC-1)."""
 
-    count: NonNegativeInt
+    count: Annotated[int, Field(ge=0, le=2)]
     delay_seconds: PositiveFloat
     max_delay_seconds: PositiveFloat
+
+
+class TaskTimeouts(ConfigModel):
+    """Seconds after which a task is ended: `general`, or its own by the task's name."""
+
+    general: PositiveInt
+    by_task: dict[Name, PositiveInt]
+
+    def of(self, task: str) -> int:
+        """Seconds the task `task` may take."""
+        return self.by_task.get(task, self.general)
 
 
 class RetrainPolicy(ConfigModel):
@@ -81,7 +92,7 @@ class RetrainPolicy(ConfigModel):
     shards: PositiveInt
     versions_kept: Annotated[int, Field(ge=5)]
     retries: Retries
-    task_timeout_seconds: PositiveInt
+    task_timeout_seconds: TaskTimeouts
     heartbeat_seconds: PositiveInt
     heartbeat_lost_seconds: PositiveInt
     pause_after_failures: PositiveInt

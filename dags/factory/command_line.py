@@ -7,15 +7,24 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 TRACE_ID: Final = "{{ params.trace_id or run_id }}"
-_EMPTY: Final = re.compile(r"--[a-z-]+=")
+_SCOPE: Final = ("--pairs={{ (params.pairs or []) | join(',') }}", "--history-months={{ params.history_months or '' }}")
+_EMPTY: Final = re.compile(r"(--[a-z-]+=)?")
 
 
-def task_words(config_root: str, task: str, options: Mapping[str, str]) -> list[str]:
-    """Words of ``python -m tasks …``; each option is one word ``--name=value`` and may be a Jinja template."""
-    words = ["python", "-m", "tasks", f"--config={config_root}", f"--trace-id={TRACE_ID}", task]
-    return [*words, *(f"--{name}={value}" for name, value in options.items())]
+def task_words(config_root: str, task: str, options: Mapping[str, str], flags: Mapping[str, str]) -> list[str]:
+    """Words of ``python -m tasks …``; each may be a Jinja template.
+
+    Args:
+        config_root: folder of the configuration.
+        task: name of the task.
+        options: name → value; each becomes one word ``--name=value``.
+        flags: name → Jinja expression; where it holds, the word is ``--name``.
+    """
+    words = ["python", "-m", "tasks", f"--config={config_root}", f"--trace-id={TRACE_ID}", *_SCOPE, task]
+    words += [f"--{name}={value}" for name, value in options.items()]
+    return [*words, *(f"{{{{ '--{name}' if {expression} else '' }}}}" for name, expression in flags.items())]
 
 
 def without_empty_options(words: Sequence[str]) -> list[str]:
-    """Rendered words without the options whose template came out empty."""
+    """Rendered words without the options and flags whose template came out empty."""
     return [word for word in words if not _EMPTY.fullmatch(word)]

@@ -2,56 +2,140 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk import Context
+from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from docker.errors import APIError, ImageNotFound, NotFound
+from requests.exceptions import RequestException
 
 from dags.factory.command_line import without_empty_options
-from dags.factory.outcome import read_failure, read_result
+from dags.factory.outcome import (
+    NOT_STARTED,
+    TRANSIENT,
+    TaskFailure,
+    fail,
+    fail_timed_out,
+    read_failure,
+    read_report,
+    read_result,
+)
 
 LABEL: Final = "ml-assets-core.task"
+TRY_LABEL: Final = "ml-assets-core.try"
+STOP_SECONDS: Final = 3
+"""Shorter than the five seconds Airflow leaves `on_kill`."""
 TAIL_LINES: Final = 15
+_GOING: Final = (404, 409)
+"""The engine's answers about a container that is no more, or that somebody else removes just now."""
 _STATUS_CODE: Final = re.compile(r"'StatusCode': (\d+)")
 
 
 class ContainerTask(DockerOperator):
     """The same command line as a ProcessTask, with the same result and the same failures.
 
-    A container an earlier try of the same task left behind, found by its label, is removed before a new one starts.
+    The container is removed however the try ends. One that an earlier try could not remove, because its worker was
+    killed, is found by its label and removed before a new one starts.
+
+    Args:
+        command: the words of the command line, templated.
+        host: what the engine is told beyond DockerOperator's own arguments, by docker-py's names for a host
+            configuration.
     """
 
     template_fields: ClassVar[Sequence[str]] = (*DockerOperator.template_fields, "labels")
 
-    def __init__(self, *, command: Sequence[str], **kwargs: Any) -> None:
+    def __init__(self, *, command: Sequence[str], host: Mapping[str, Any], **kwargs: Any) -> None:
         super().__init__(
             command=list(command),
             mount_tmp_dir=False,  # the engine may be remote: a folder of the worker means nothing there
-            auto_remove="force",
-            labels={LABEL: "{{ dag.dag_id }}/{{ run_id }}/{{ task.task_id }}"},
+            auto_remove="never",  # `execute` stops it first, so that the task can say that it ended
+            labels={
+                LABEL: "{{ dag.dag_id }}/{{ run_id }}/{{ task.task_id }}/{{ ti.map_index }}",
+                TRY_LABEL: "{{ ti.try_number }}",
+            },
             **kwargs,
         )
+        self.host = dict(host)
+        self.report: str | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the container; return the task's result. Raises as ProcessTask does."""
         self.command: list[str] = without_empty_options(self.command)
-        self._remove_leftover()
         try:
-            last_line = super().execute(context)
+            return self._run(context)
+        except AirflowTaskTimeout:
+            fail_timed_out(self, context)
+            raise
+        except (RequestException, APIError) as error:
+            fail(self, context, self._engine_failure(error), error)
+
+    def on_kill(self) -> None:
+        """Stop and remove the container: ask, then kill."""
+        if self.hook.client_created:
+            self._remove_containers()
+
+    def _run(self, context: Context) -> dict[str, Any]:
+        try:
+            engine = self.cli
+        except AirflowException as error:  # all that the hook says where no engine answers
+            fail(
+                self,
+                context,
+                TaskFailure(self.task_id, TRANSIENT, f"the container engine does not answer: {error}"),
+                error,
+            )
+        self._require_image(context)
+        engine.create_host_config = functools.partial(type(engine).create_host_config, engine, **self.host)
+        self._remove_containers()
+        try:
+            last_line = str(super().execute(context) or "")
         except DockerContainerFailedException as error:
             lines = [line.decode() if isinstance(line, bytes) else line for line in error.logs or []]
             code = _STATUS_CODE.search(str(error))
             last_line = lines[-1].strip() if lines else ""
-            failure = read_failure(self.task_id, int(code[1]) if code else 1, last_line, "\n".join(lines[-TAIL_LINES:]))
-            context["ti"].xcom_push(key="failure", value=failure.as_xcom())
-            raise failure.error() from error
-        return read_result(str(last_line or ""))
+            tail = "\n".join(lines[-TAIL_LINES:])
+            fail(self, context, read_failure(self.task_id, int(code[1]) if code else 1, last_line, tail), error)
+        finally:
+            self._remove_containers()
+        self.report = read_report(last_line)
+        return read_result(last_line)
 
-    def _remove_leftover(self) -> None:
+    def _require_image(self, context: Context) -> None:
+        """Pull the image where the engine does not hold it; DockerOperator would go on without one."""
+        if self.cli.images(name=self.image):
+            return
+        try:
+            errors = [line["error"] for line in self.cli.pull(self.image, stream=True, decode=True) if "error" in line]
+        except APIError as error:
+            errors = [str(error.explanation or error)]
+        if errors or not self.cli.images(name=self.image):
+            text = f"image {self.image} is not on the engine and cannot be pulled: build it with `make images`"
+            fail(self, context, TaskFailure(self.task_id, NOT_STARTED, f"{text}\n{' '.join(errors)}".strip()))
+
+    def _engine_failure(self, error: RequestException | APIError) -> TaskFailure:
+        """An engine that is away or a container that vanished may be there the next time; a refused request is not."""
+        refused = isinstance(error, ImageNotFound) or (
+            isinstance(error, APIError) and error.is_client_error() and not isinstance(error, NotFound)
+        )
+        return TaskFailure(
+            self.task_id, NOT_STARTED if refused else TRANSIENT, f"the container engine failed the task: {error}"
+        )
+
+    def _remove_containers(self) -> None:
+        """Every container of this task instance, whichever try started it."""
         wanted = f"{LABEL}={self.labels[LABEL]}"
         for container in self.cli.containers(all=True, filters={"label": wanted}):
-            self.log.warning("Removing the container %s of an earlier try", container["Id"])
-            self.cli.remove_container(container["Id"], force=True)
+            self.log.info("Removing the container %s (%s)", container["Id"], container.get("State", ""))
+            try:
+                self.cli.stop(container["Id"], timeout=STOP_SECONDS)
+                self.cli.remove_container(container["Id"], force=True)
+            except APIError as error:
+                if error.status_code not in _GOING:
+                    raise
+                self.log.info("The container %s is gone, or going, already", container["Id"])

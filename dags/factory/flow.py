@@ -4,35 +4,53 @@ from __future__ import annotations
 
 import datetime
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import BaseOperator, Param, TriggerRule, chain
+from airflow.sdk import BaseOperator, Param, chain
 
 from core.config.environment_variables import read_service_environment
 from core.config.faults import ConfigurationError, Fault
 from core.config.loader import load_settings
 from core.config.settings import Settings
+from dags.factory.approval import Approval, ApprovalRequested, read_refusal, skip_unless_refused
 from dags.factory.command_line import TRACE_ID
+from dags.factory.ending import read_ending, skip_unless_ended_early
 from dags.factory.operators import TaskFactory
+from dags.factory.report_link import PREFIX
 from dags.factory.tags import Tag
 
 RUN_ID: Final = "{{ params.run_id }}"
 MODEL_VERSION: Final = "{{ params.model_version }}"
+MODEL: Final = {"run-id": RUN_ID, "model-version": MODEL_VERSION}
 AS_OF: Final = "{{ params.as_of or '' }}"
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+_SHOWN: Final = {"sharpe": "Sharpe ratio", "max_drawdown": "largest drawdown", "trades_per_year": "trades a year"}
+_HANDED_ON: Final = {
+    "run_id": "params.run_id",
+    "model_version": "params.model_version",
+    "as_of": "params.as_of",
+    "pairs": "params.pairs",
+    "history_months": "params.history_months",
+    "dry_run": "params.dry_run",
+    "trace_id": "params.trace_id or run_id",
+    "reason": "params.reason or 'chained by ' ~ dag.dag_id",
+}
+"""What the next flow of a chain is given, as Jinja expressions."""
 
 
 def start_params() -> dict[str, Param]:
     """Parameters of a flow that starts a chain; all may be left out."""
     return {
         "data": Param(None, type=["null", "string"], description="Folder of bars to import; none: configured sources."),
-        "as_of": Param(None, type=["null", "string"], format="date-time", description="What counts as now (UTC)."),
+        "resume": Param(
+            False, type="boolean", description="Take up retraining that failures in a row paused; give the reason."
+        ),
         **_common_params(),
     }
 
@@ -42,14 +60,30 @@ def chained_params() -> dict[str, Param]:
     return {
         "run_id": Param(type="string", pattern=_NAME, description="The run to go on with."),
         "model_version": Param(type="string", pattern=_NAME, description="The version the run's model bears."),
-        "as_of": Param(None, type=["null", "string"], format="date-time", description="What counts as now (UTC)."),
         **_common_params(),
     }
 
 
+def publish_params() -> dict[str, Param]:
+    """Parameters of the flow that publishes."""
+    verdict = Param(
+        None, type=["null", "string"], description="What core_theta_opt_flow found; publish reads it from the run."
+    )
+    return {**chained_params(), "verdict": verdict}
+
+
 def _common_params() -> dict[str, Param]:
+    pair = {"type": "string", "pattern": _NAME}
     return {
-        "trace_id": Param(None, type=["null", "string"], description="Groups the chain; none: this run's own id."),
+        "pairs": Param(
+            None, type=["null", "array"], items=pair, uniqueItems=True, description="Pairs by id; none: the universe's."
+        ),
+        "history_months": Param(
+            None, type=["null", "integer"], minimum=1, description="Newest months used; none: as configured."
+        ),
+        "as_of": Param(None, type=["null", "string"], format="date-time", description="What counts as now (UTC)."),
+        "dry_run": Param(False, type="boolean", description="Go on to the verdict, and publish nothing."),
+        "trace_id": Param(None, type=["null", "string"], description="Groups the chain; none: this run's id."),
         "reason": Param(None, type=["null", "string"], maxLength=500, description="Why a person started this."),
     }
 
@@ -78,7 +112,7 @@ class Flow:
 
     def arguments(self, *tags: Tag, doc: str | None, params: dict[str, Param]) -> dict[str, Any]:
         """Arguments of a flow's `@dag`: one run at a time, the policy's retries and time limit."""
-        retries = self.settings.retrain_policy.retries
+        policy = self.settings.retrain_policy
         return {
             "doc_md": doc,
             "tags": [tag.value for tag in tags],
@@ -86,25 +120,90 @@ class Flow:
             "catchup": False,
             "max_active_runs": 1,
             "is_paused_upon_creation": self.settings.environment.retrain_paused,
+            "user_defined_macros": {"ending": read_ending, "refusal": read_refusal},
             "default_args": {
                 "owner": self.settings.environment.alert_recipient,
-                "retries": retries.count,
-                "retry_delay": datetime.timedelta(seconds=retries.delay_seconds),
-                "retry_exponential_backoff": True,
-                "max_retry_delay": datetime.timedelta(seconds=retries.max_delay_seconds),
-                "execution_timeout": datetime.timedelta(seconds=self.settings.retrain_policy.task_timeout_seconds),
+                "pool": self.tasks.pool("control"),
+                "retries": policy.retries.count,
+                "retry_delay": datetime.timedelta(seconds=policy.retries.delay_seconds),
+                "retry_exponential_backoff": 2.0,
+                "max_retry_delay": datetime.timedelta(seconds=policy.retries.max_delay_seconds),
+                "execution_timeout": datetime.timedelta(seconds=policy.task_timeout_seconds.general),
             },
         }
 
-    def task(self, name: str, **options: str) -> BaseOperator:
-        """The task `name` with its options; underscores in an option's name stand for dashes."""
-        return self.tasks.task(name, {key.replace("_", "-"): value for key, value in options.items()})
+    def task(
+        self,
+        name: str,
+        options: Mapping[str, str],
+        flags: Mapping[str, str] | None = None,
+        *,
+        task_id: str | None = None,
+        **airflow: Any,
+    ) -> BaseOperator:
+        """The task `name` with its options and flags, as TaskFactory makes it."""
+        return self.tasks.task(name, options, flags or {}, task_id=task_id or name, **airflow)
 
-    def start_next(self, dag_id: str, *, run_id: str, model_version: str, as_of: str) -> BaseOperator:
+    def gate(self, name: str, run_id: str) -> BaseOperator:
+        """The Great Expectations gate `name` over what the run has written so far."""
+        return self.task("gate", {"name": name, "run-id": run_id}, task_id=f"gate-{name}")
+
+    def sharded(self, name: str, options: Mapping[str, str]) -> list[BaseOperator]:
+        """The task after its parts, which run side by side where the policy asks for more than one."""
+        return [*self.tasks.shards(name, options), self.task(name, options)]
+
+    def approval(self) -> BaseOperator:
+        """Asks a person whether the rehearsed model may be deployed."""
+        minutes = self.settings.environment.publish_approval.timeout_minutes
+        return Approval(
+            task_id="approve",
+            pool=self.tasks.pool("publishing"),
+            subject=f"Deploy {MODEL_VERSION}?",
+            body="\n".join(
+                [
+                    f"- model version: {MODEL_VERSION}",
+                    *(f"- {words}: {_rehearsed(name)}" for name, words in _SHOWN.items()),
+                    f"- [report]({self._report})",
+                    "",
+                    f"No answer within {minutes} minutes means no.",
+                ]
+            ),
+            params={"reason": Param("", type="string", maxLength=500, description="Why; kept in the registry.")},
+            response_timeout=datetime.timedelta(minutes=minutes),
+            ignore_downstream_trigger_rules=True,
+            notifiers=[
+                ApprovalRequested(
+                    key=f"approval/{TRACE_ID}",
+                    fields={
+                        "model_version": MODEL_VERSION,
+                        "run_id": RUN_ID,
+                        **{name: _rehearsed(name) for name in _SHOWN},
+                        "report": self._report,
+                    },
+                )
+            ],
+        )
+
+    def refusal(self, options: Mapping[str, str]) -> BaseOperator:
+        """Registers a refused model as rejected; a teardown, which the refusal's skip does not reach."""
+        told = {"actor": "{{ refusal(ti).actor | default('') }}", "reason": "{{ refusal(ti).reason | default('') }}"}
+        refuse = self.task("refuse", {**options, **told}, pre_execute=skip_unless_refused)
+        return refuse.as_teardown(on_failure_fail_dagrun=True)
+
+    @property
+    def _report(self) -> str:
+        return f"{PREFIX}/{self.settings.ml_core_storage.runs_root}/{RUN_ID}/report/report.html"
+
+    def start_next(self, dag_id: str, **handed: str) -> BaseOperator:
         """Start the next flow of the chain under the same trace, which is also its run's id.
 
         A run of that id left by an earlier try is cleared and runs again.
+
+        Args:
+            dag_id: the next flow.
+            handed: Jinja expressions of parameters it is given beyond, or other than, this flow's own.
         """
+        items = (f"'{name}': {expression}" for name, expression in {**_HANDED_ON, **handed}.items())
         return TriggerDagRunOperator(
             task_id="start_next",
             trigger_dag_id=dag_id,
@@ -112,32 +211,30 @@ class Flow:
             logical_date=None,
             reset_dag_run=True,
             openlineage_inject_parent_info=False,
-            conf={
-                "run_id": run_id,
-                "model_version": model_version,
-                "as_of": as_of,
-                "trace_id": TRACE_ID,
-                "reason": "{{ params.reason or 'chained by ' ~ dag.dag_id }}",
-            },
+            conf="{{ {" + ", ".join(items) + "} | tojson }}",
         )
 
-    def ends_with(self, *tasks: BaseOperator, run_id: str) -> None:
-        """Run `tasks` one after the other; write a failure of any to the audit log.
+    def follows(self, *steps: BaseOperator | list[BaseOperator], run_id: str) -> None:
+        """Run the steps one after the other, those of a list side by side, and record how they ended."""
+        chain(*steps)
+        self.records(*(task for step in steps for task in (step if isinstance(step, list) else [step])), run_id=run_id)
 
-        `done` fails with its upstream, so that a flow whose failure was recorded still counts as failed.
-        """
-        done = EmptyOperator(task_id="done", trigger_rule=TriggerRule.NONE_FAILED)
-        pulled = "ti.xcom_pull(task_ids=" + repr([task.task_id for task in tasks]) + ", key='failure') | select"
+    def records(self, *tasks: BaseOperator, run_id: str) -> None:
+        """Write to the audit log where any of `tasks` failed or was blocked; a teardown, which no skip reaches."""
         record = self.tasks.task(
             "record-run",
             {
                 "dag-id": "{{ dag.dag_id }}",
-                "status": "{{ 'blocked' if " + pulled + " | selectattr('exit_code', 'eq', 11) | list else 'failed' }}",
+                "status": "{{ ending(ti, task).status }}",
                 "run-id": run_id,
-                "reason": "{{ (" + pulled + " | map(attribute='text') | list or ['no message'])[0] }}",
+                "reason": "{{ ending(ti, task).reason }}",
             },
-            trigger_rule=TriggerRule.ONE_FAILED,
+            {},
+            task_id="record-run",
+            pre_execute=skip_unless_ended_early,
         )
-        chain(*tasks, done)
-        for task in tasks:
-            task >> record
+        list(tasks) >> record.as_teardown(on_failure_fail_dagrun=False)
+
+
+def _rehearsed(name: str) -> str:
+    return "{{ '%.4g' | format(ti.xcom_pull(task_ids='rehearse')['metrics']['" + name + "']) }}"

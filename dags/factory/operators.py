@@ -5,19 +5,39 @@ from __future__ import annotations
 import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from airflow.sdk import BaseOperator
 
-from core.config.environment_variables import ALWAYS_REQUIRED
+from core.config.environment_variables import BACKEND, required_names
 from core.config.faults import ConfigurationError, Fault
 from core.config.settings import Settings
 from dags.factory.command_line import task_words
+from dags.factory.outcome import RETRY_POLICY
 from dags.factory.pod_task import PodPlan, PodTask
 from dags.factory.process_task import ProcessTask
+from dags.factory.report_link import ReportLink
 
-_PLAIN: Final = frozenset({"SERVICE_ENV", "LOG_LEVEL", "TZ", "ARCHIVE_PATH", "STORAGE_BACKEND"})
+_PLAIN: Final = frozenset({"SERVICE_ENV", "LOG_LEVEL", "TZ", "ARCHIVE_PATH", BACKEND, "S3_ENDPOINT_URL", "S3_BUCKET"})
 """Variables that hold no secret; every other one reaches a container as a mounted file (NAME_FILE)."""
+KINDS: Final = {
+    "ingest": "data",
+    "catalog": "data",
+    "gate": "data",
+    "features": "training",
+    "train": "training",
+    "backtest": "judging",
+    "theta": "judging",
+    "report": "judging",
+    "publish": "publishing",
+    "refuse": "publishing",
+    "infer": "publishing",
+    "admit": "control",
+    "record-run": "control",
+}
+"""The kind of work of every task of the chain: a pool of environment.yaml."""
+_REPORTING: Final = frozenset({"gate", "report"})
 
 
 @dataclass(frozen=True)
@@ -34,58 +54,109 @@ class TaskFactory:
     config_root: str
     environ: Mapping[str, str]
 
-    def task(self, name: str, options: Mapping[str, str], **airflow: Any) -> BaseOperator:
-        """The operator that runs ``python -m tasks NAME --option=value …``.
+    def task(self, name: str, options: Mapping[str, str], flags: Mapping[str, str], **airflow: Any) -> BaseOperator:
+        """The operator that runs ``python -m tasks NAME --option=value … --flag …``.
 
         Args:
-            name: the task, which is also its id in the flow.
+            name: the task.
             options: option name → value or Jinja template; an option that renders empty is left out.
-            airflow: further arguments of the operator, e.g. trigger_rule.
+            flags: flag name → Jinja expression that says whether it is given.
+            airflow: further arguments of the operator: its task_id, and e.g. a trigger_rule.
         """
-        words = task_words(self.config_root, name, options)
+        words = task_words(self.config_root, name, options, flags)
+        operator = self._operator_class(command=words, **self._arguments(name), **airflow)
+        if name in _REPORTING:
+            operator.operator_extra_links = (ReportLink(),)
+        return operator
+
+    def shards(self, name: str, options: Mapping[str, str]) -> list[BaseOperator]:
+        """The task in as many parts as `retrain_policy.shards` says, mapped; none where it is one part."""
+        count = self.settings.retrain_policy.shards
+        if count == 1:
+            return []
+        parts = [
+            task_words(self.config_root, name, {**options, "shard": f"{part}/{count}"}, {})
+            for part in range(1, count + 1)
+        ]
+        mapped = self._operator_class.partial(
+            task_id=f"{name}-shards",
+            map_index_template=f"{{{{ ti.map_index + 1 }}}}/{count}",
+            **self._arguments(name),
+        )
+        return [mapped.expand(command=parts)]
+
+    def pool(self, kind: str) -> str:
+        """The pool of a kind of work."""
+        return str(getattr(self.settings.environment.pools, kind))
+
+    def _arguments(self, name: str) -> dict[str, Any]:
+        """What every try of the task is held to, and what its runner needs."""
+        seconds = self.settings.retrain_policy.task_timeout_seconds.of(name)
+        return {
+            "pool": self.pool(KINDS[name]),
+            "execution_timeout": datetime.timedelta(seconds=seconds),
+            "retry_policy": RETRY_POLICY,
+            **self._runner(seconds),
+        }
+
+    @property
+    def _operator_class(self) -> Any:
         if self.settings.environment.runner == "process":
-            return ProcessTask(task_id=name, command=words, **airflow)
+            return ProcessTask
         if self.settings.environment.runner == "kubernetes":
-            return self._pod(name, words, **airflow)
-        return self._container(name, words, **airflow)
+            return PodTask
+        from dags.factory.container_task import ContainerTask  # noqa: PLC0415 - the Docker client is only there then
 
-    def _pod(self, name: str, words: list[str], **airflow: Any) -> BaseOperator:
+        return ContainerTask
+
+    def _runner(self, seconds: int) -> dict[str, Any]:
+        """Arguments of the runner's operator. Raises ConfigurationError where variables are missing."""
+        environment = self.settings.environment
+        if environment.runner == "process":
+            return {}
         plain, files = self._container_variables()
-        environment, deadline = self.settings.environment, self.settings.retrain_policy.task_timeout_seconds
-        plan = PodPlan(environment.kubernetes, environment.name, self.config_root, plain, files, deadline)
-        return PodTask(task_id=name, command=words, plan=plan, **airflow)
+        if environment.runner == "kubernetes":
+            return {"plan": PodPlan(environment.kubernetes, environment.name, self.config_root, plain, files, seconds)}
+        return self._docker(plain, files)
 
-    def _container(self, name: str, words: list[str], **airflow: Any) -> BaseOperator:
-        from docker.types import Mount  # noqa: PLC0415 - the Docker client is only there where tasks are containers
-
-        from dags.factory.container_task import ContainerTask  # noqa: PLC0415
+    def _docker(self, plain: Mapping[str, str], files: Mapping[str, str]) -> dict[str, Any]:
+        from docker.types import Mount  # noqa: PLC0415 - as above
 
         docker = self.settings.environment.docker
-        plain, files = self._container_variables()
-        folders = [
-            Mount(target=plain["ARCHIVE_PATH"], source=plain["ARCHIVE_PATH"], type="bind"),
-            Mount(target=self.config_root, source=self.config_root, type="bind", read_only=True),
-        ]
-        secrets = [Mount(target=path, source=path, type="bind", read_only=True) for path in files.values()]
-        return ContainerTask(
-            task_id=name,
-            image=docker.image,
-            command=words,
-            environment={**plain, **files},
-            mounts=[*folders, *secrets],
-            network_mode=docker.network,
-            mem_limit=docker.memory_limit,
-            timeout=int(datetime.timedelta(minutes=1).total_seconds()),  # of a call to the engine, not of the task
-            **airflow,
-        )
+        volumes = docker.volumes
+        return {
+            "image": docker.image,
+            "environment": {**plain, **files},
+            "mounts": [
+                Mount(target=plain["ARCHIVE_PATH"], source=volumes.archive, type="volume"),
+                Mount(target=self.config_root, source=volumes.config, type="volume", read_only=True),
+                Mount(target=_folder_of(files), source=volumes.secrets, type="volume", read_only=True),
+            ],
+            "network_mode": docker.network,
+            "mem_limit": docker.memory_limit,
+            "user": docker.user,
+            "timeout": int(datetime.timedelta(minutes=1).total_seconds()),  # of a call to the engine, not of the task
+            "host": {
+                "init": True,  # a task that is process 1 would not hear that it is told to stop
+                "memswap_limit": docker.memory_limit,
+                "nano_cpus": int(docker.cpus * 1e9),
+                "pids_limit": docker.pids_limit,
+                "read_only": True,
+                "tmpfs": {"/tmp": f"size={docker.tmp_size},mode=1777"},  # noqa: S108 - the container's own
+                "cap_drop": ["ALL"],
+                "security_opt": ["no-new-privileges:true"],
+            },
+        }
 
     def _container_variables(self) -> tuple[dict[str, str], dict[str, str]]:
         """Plain variables, and NAME_FILE → path for secrets. Raises ConfigurationError naming each that is missing."""
         plain: dict[str, str] = {}
         files: dict[str, str] = {}
         faults: list[Fault] = []
-        names = {*ALWAYS_REQUIRED, "ARCHIVE_PATH", *self.settings.environment.required_variables}
-        for name in sorted(names):
+        storage = self.settings.ml_core_storage
+        backend = self.environ.get(BACKEND) if storage.backend == "variable" else storage.backend
+        required = required_names(self.settings.environment, storage, "s3" if backend == "s3" else None)
+        for name in sorted({*required, "ARCHIVE_PATH"}):
             variable, values = (name, plain) if name in _PLAIN else (f"{name}_FILE", files)
             if self.environ.get(variable):
                 values[variable] = self.environ[variable]
@@ -94,3 +165,17 @@ class TaskFactory:
         if faults:
             raise ConfigurationError(faults, "environment of the Airflow process")
         return plain, files
+
+
+def _folder_of(files: Mapping[str, str]) -> str:
+    """The one folder all secrets lie in, which a volume holds. Raises ConfigurationError naming each elsewhere."""
+    folders = {name: str(PurePosixPath(path).parent) for name, path in files.items()}
+    folder = folders["POSTGRES_URL_FILE"]
+    faults = [
+        Fault("ENV", name, f"a file in {folder}, the folder of POSTGRES_URL_FILE")
+        for name, other in folders.items()
+        if other != folder
+    ]
+    if faults:
+        raise ConfigurationError(faults, "environment of the Airflow process")
+    return folder

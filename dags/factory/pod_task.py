@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from core.config.environment import KubernetesRunner
 from dags.factory.command_line import TRACE_ID, without_empty_options
-from dags.factory.outcome import TaskFailure, read_result
+from dags.factory.outcome import TaskFailure, fail, fail_timed_out, read_report, read_result
 
 if TYPE_CHECKING:
     from dags.factory.pod_run import PodRun
@@ -59,6 +60,7 @@ class PodTask(BaseOperator):
         self.command = list(command)
         self.labels = {LABEL: _TASK, TRACE_LABEL: TRACE_ID}
         self.plan = plan
+        self.report: str | None = None
         self._run: PodRun | None = None
 
     def pod_run(self) -> PodRun:
@@ -71,10 +73,14 @@ class PodTask(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the pod; return the task's result. Raises as ProcessTask does."""
         self._run = self.pod_run()
-        end = self._run.run_to_end(context)
+        try:
+            end = self._run.run_to_end(context)
+        except AirflowTaskTimeout:
+            fail_timed_out(self, context)
+            raise
         if isinstance(end, TaskFailure):
-            context["ti"].xcom_push(key="failure", value=end.as_xcom())
-            raise end.error()
+            fail(self, context, end)
+        self.report = read_report(end)
         return read_result(end)
 
     def on_kill(self) -> None:

@@ -15,9 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import IO, Any, ClassVar, Final
 
 from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowTaskTimeout
 
 from dags.factory.command_line import without_empty_options
-from dags.factory.outcome import read_failure, read_result
+from dags.factory.outcome import fail, fail_timed_out, read_failure, read_report, read_result
 
 STOP_SECONDS: Final = 10.0
 TAIL_LINES: Final = 15
@@ -36,14 +37,17 @@ class ProcessTask(BaseOperator):
     def __init__(self, *, command: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.command = list(command)
+        self.report: str | None = None
         self._process: subprocess.Popen[str] | None = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the task; return its result.
 
         Raises:
-            AirflowFailException: bad input, a failed gate, something missing, or a defect: no retry helps.
+            AirflowFailException: bad input, a failed gate, or a defect: no retry helps.
+            AirflowSkipException: something a verdict needs is missing: nothing after it runs.
             TaskRetryableError: a server did not answer, or the task was killed.
+            AirflowTaskTimeout: it took too long.
         """
         words = without_empty_options(self.command)
         self.log.info("%s", " ".join(words))
@@ -64,13 +68,15 @@ class ProcessTask(BaseOperator):
         try:
             last_line = self._follow(process, tail)
             exit_code = process.wait()
+        except AirflowTaskTimeout:
+            fail_timed_out(self, context)
+            raise
         finally:
             self._end()
         if exit_code == 0:
+            self.report = read_report(last_line)
             return read_result(last_line)
-        failure = read_failure(self.task_id, exit_code, last_line, "\n".join(tail))
-        context["ti"].xcom_push(key="failure", value=failure.as_xcom())
-        raise failure.error()
+        fail(self, context, read_failure(self.task_id, exit_code, last_line, "\n".join(tail)))
 
     def on_kill(self) -> None:
         """End the whole process group: ask, then kill."""

@@ -26,7 +26,7 @@ def fault_tree(folder: Path, stack: str) -> Path:
     change(root, "backtest_policy.yaml", "adoption.overfitting.loss_probability_max", 1.0)
     change(root, "backtest_policy.yaml", "adoption.observed_days_share_min", 0.0)
     change(root, "retrain_policy.yaml", "retries.delay_seconds", 2.0)
-    change(root, "retrain_policy.yaml", "task_timeout_seconds", TIMEOUT_SECONDS)
+    change(root, "retrain_policy.yaml", "task_timeout_seconds", {"general": TIMEOUT_SECONDS, "by_task": {}})
     change(root, "retrain_policy.yaml", "heartbeat_seconds", 2)
     environment: dict[str, Any] = yaml.safe_load(
         Template(CONTAINER_ENVIRONMENT.read_text(encoding="utf-8")).substitute(STACK=stack)

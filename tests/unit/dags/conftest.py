@@ -13,6 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[3]
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(REPOSITORY / "dags")
+os.environ["AIRFLOW__CORE__PLUGINS_FOLDER"] = str(REPOSITORY / "dags" / "plugins")
 
 PROCESS = {"SERVICE_ENV": "dev", "CONFIG_ROOT": str(REPOSITORY / "configs")}
 DOCKER = {
@@ -51,3 +53,11 @@ def process_flows() -> Any:
 def docker_flows() -> Any:
     """The flows of staging: tasks are containers."""
     return load_flows(DOCKER)
+
+
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """Airflow's own tables, in its home."""
+    from airflow.utils.db import initdb
+
+    initdb()

@@ -17,12 +17,19 @@ calls.mkdir(parents=True, exist_ok=True)
 sys.stderr.write(json.dumps({"event": "started", "level": "info", "task": name}) + "\\n")
 sys.stderr.write(json.dumps({"event": "odd", "level": "warning"}) + "\\n")
 
-behaviour = archive / f"{name}.behaviour"
+part = options.get("name") or options.get("shard", "").replace("/", "of")
+behaviour = archive / f"{name}-{part}.behaviour"
+if not behaviour.exists():
+    behaviour = archive / f"{name}.behaviour"
 how = behaviour.read_text() if behaviour.exists() else ""
+run_dir = archive / "runs" / "20240101_0000_0123abcd"
+outputs = {}
+if name == "gate":
+    outputs = {"gate": part, "run_id": run_dir.name, "report": f"runs/{run_dir.name}/gates/{part}/index.html"}
 if how.startswith("exit "):
     code = int(how.split()[1])
     error = {"code": "TEST_FAKE_FAILURE", "message": "it was told to fail", "where": name, "remedy": "tell it not to"}
-    print(json.dumps({"task": name, "status": "failed", "outputs": {}, "metrics": {}, "error": error}))
+    print(json.dumps({"task": name, "status": "failed", "outputs": outputs, "metrics": {}, "error": error}))
     sys.exit(code)
 if how == "die once":
     behaviour.unlink()
@@ -30,8 +37,7 @@ if how == "die once":
 if how == "sleep":
     time.sleep(600)
 
-run_dir = archive / "runs" / "20240101_0000_0123abcd"
-outputs = {}
+metrics = {}
 if name == "catalog":
     outputs = {"run_id": run_dir.name, "model_version": run_dir.name, "as_of": "2024-01-01T00:00:00+00:00",
                "run_dir": str(run_dir), "n_bars": 1000, "n_pairs": 2}
@@ -40,14 +46,20 @@ if name == "theta":
     (run_dir / "theta" / "verdict.json").write_text(json.dumps({
         "model_version": run_dir.name, "status": "approved", "reasons": ["all limits hold"], "sharpe": 2.5,
         "max_drawdown": 0.04, "trades_per_year": 200.0, "n_pairs": 2, "n_bars": 1000}))
+    outputs = {"status": "approved"}
+if name == "report":
+    outputs = {"report": str(run_dir / "report" / "report.html")}
 if name == "publish":
-    outputs = {"status": "rejected" if how == "rejected" else "deployed", "reasons": ["all limits hold"]}
+    status = "rejected" if how == "rejected" else "deployed"
+    outputs = {"status": f"would be {status}" if "--dry-run" in words else status, "reasons": ["all limits hold"]}
+    metrics = {"sharpe": 2.5, "max_drawdown": 0.04, "trades_per_year": 200.0}
+if name == "publish" and "--dry-run" not in words:
     (run_dir / "publish").mkdir(parents=True, exist_ok=True)
     (run_dir / "publish" / "result.json").write_text(json.dumps(outputs))
 if name == "infer":
     (run_dir / "signal.json").write_text(json.dumps({"signal": {"id": "abc"}, "reason": None}))
 print("noise before the last line")
-print(json.dumps({"task": name, "status": "done", "outputs": outputs, "metrics": {}}))
+print(json.dumps({"task": name, "status": "done", "outputs": outputs, "metrics": metrics}))
 """
 
 

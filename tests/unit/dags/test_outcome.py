@@ -5,18 +5,37 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk import RetryAction
+from airflow.sdk.exceptions import AirflowFailException, AirflowRuntimeError, AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.execution_time.comms import ErrorResponse
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import BlockedError, InputError, QualityError, TransientError
 from dags.factory.command_line import task_words, without_empty_options
-from dags.factory.outcome import TaskRetryableError, read_failure, read_result
+from dags.factory.outcome import RETRY_POLICY, TaskRetryableError, read_failure, read_report, read_result
 
 
-@pytest.mark.parametrize("error", [QualityError, BlockedError, InputError])
+@pytest.mark.parametrize("error", [QualityError, InputError])
 def test_what_another_try_cannot_mend_fails_at_once(error: type[InputError]) -> None:
     assert isinstance(read_failure("train", error.exit_code, "", "").error(), AirflowFailException)
+
+
+def test_what_is_blocked_skips_itself_and_what_follows() -> None:
+    assert isinstance(read_failure("train", BlockedError.exit_code, "", "").error(), AirflowSkipException)
+
+
+@pytest.mark.parametrize(
+    ("error", "action"),
+    [
+        (TaskRetryableError("killed"), RetryAction.RETRY),
+        (AirflowRuntimeError(ErrorResponse()), RetryAction.RETRY),
+        (AirflowTaskTimeout("too long"), RetryAction.FAIL),
+        (ValueError("a defect"), RetryAction.FAIL),
+    ],
+)
+def test_only_what_may_not_happen_again_is_retried(error: BaseException, action: RetryAction) -> None:
+    assert RETRY_POLICY.evaluate(error, 1, 2).action is action
 
 
 @pytest.mark.parametrize("code", [TransientError.exit_code, -9, -15, 137, 143])
@@ -52,11 +71,31 @@ def test_a_finished_task_without_a_result_is_a_defect(line: str) -> None:
         read_result(line)
 
 
+@pytest.mark.parametrize(
+    ("line", "report"),
+    [
+        ('{"outputs": {"report": "runs/R/gates/index/index.html"}}', "runs/R/gates/index/index.html"),
+        ('{"outputs": {"report": 3}}', None),
+        ('{"outputs": {}}', None),
+        ("no json", None),
+        ("[]", None),
+    ],
+)
+def test_a_report_is_read_from_the_last_line_if_there_is_one(line: str, report: str | None) -> None:
+    assert read_report(line) == report
+
+
 _OPTION_NAMES = st.from_regex(r"[a-z]+(-[a-z]+)?", fullmatch=True)
 
 
-@given(st.dictionaries(_OPTION_NAMES, st.text(max_size=20)))
-def test_exactly_the_empty_options_are_left_out(options: dict[str, str]) -> None:
-    words = without_empty_options(task_words("/configs", "train", options))
-    assert words[:4] == ["python", "-m", "tasks", "--config=/configs"]
-    assert words[6:] == [f"--{name}={value}" for name, value in options.items() if value]
+@given(st.dictionaries(_OPTION_NAMES, st.text(max_size=20)), st.booleans(), st.booleans())
+def test_exactly_the_empty_options_are_left_out(options: dict[str, str], dry_run: bool, scoped: bool) -> None:
+    words = task_words("/configs", "train", options, {"dry-run": str(dry_run).lower()})
+    rendered = [*words[:-1], "--dry-run" if dry_run else ""]
+    rendered[5:7] = ["--pairs=A-B,C-D", "--history-months=24"] if scoped else ["--pairs=", "--history-months="]
+    left = without_empty_options(rendered)
+    assert left[:4] == ["python", "-m", "tasks", "--config=/configs"]
+    name = left.index("train", 5)
+    assert left[5:name] == (["--pairs=A-B,C-D", "--history-months=24"] if scoped else [])
+    given = [f"--{name}={value}" for name, value in options.items() if value]
+    assert left[name + 1 :] == [*given, *(["--dry-run"] if dry_run else [])]

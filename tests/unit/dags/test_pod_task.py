@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
-from airflow.sdk.exceptions import AirflowFailException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.client.exceptions import ApiException
@@ -23,9 +24,10 @@ from dags.factory.pod_run import PodRun
 from dags.factory.pod_task import LABEL, TRACE_LABEL, PodPlan, PodTask
 from tests.fixtures.config_tree import CONFIGS
 from tests.fixtures.kubernetes_api import Cluster, exited, running, serve, waiting
-from tests.unit.dags.test_process_task import Pushes
+from tests.unit.dags.test_process_task import Pushes, words
 
 TASK = "flow/manual__2024-01-01T00:00:00+00:00/train/-1"
+LIMIT = datetime.timedelta(seconds=7200)
 RESULT = {"task": "train", "status": "done", "outputs": {"n": 1}, "metrics": {}}
 ERROR = {"code": "A_B_C", "message": "m", "where": "w", "remedy": "r"}
 
@@ -50,7 +52,9 @@ def pod_task() -> PodTask:
     impatient = runner.model_copy(update={"schedule_seconds": 0, "start_seconds": 0})
     files = {"POSTGRES_URL_FILE": "/run/secrets/postgres_url"}
     plan = PodPlan(impatient, "stg", "/configs", {"ARCHIVE_PATH": "/srv/archive"}, files, 7200)
-    task = PodTask(task_id="train", command=task_words("/configs", "train", {"run-id": "R", "data": ""}), plan=plan)
+    task = PodTask(
+        task_id="train", command=words("train", {"run-id": "R", "data": ""}), plan=plan, execution_timeout=LIMIT
+    )
     task.labels = {LABEL: TASK, TRACE_LABEL: "manual__2024"}
     return task
 
@@ -61,7 +65,7 @@ def run(task: PodTask | None = None) -> tuple[Any, Pushes]:
     context = {"ti": instance, "run_id": "manual__2024-01-01T00:00:00+00:00", "dag": SimpleNamespace()}
     try:
         return (task or pod_task()).execute(context), instance
-    except (AirflowFailException, TaskRetryableError) as error:
+    except (AirflowFailException, AirflowSkipException, TaskRetryableError) as error:
         return error, instance
 
 
@@ -72,7 +76,7 @@ def test_the_last_log_line_becomes_the_same_result_as_a_process_gives(cluster: C
     assert cluster.pods == {}, "the pod is still there"
     container = cluster.created[0]["spec"]["containers"][0]
     assert container["args"][:3] == ["python", "-m", "tasks"]
-    assert container["args"][5:] == ["train", "--run-id=R"]
+    assert container["args"][4:] == ["train", "--run-id=R"]
 
 
 def test_airflow_keeps_the_result_and_no_sidecar_carries_it(cluster: Cluster) -> None:
@@ -116,7 +120,7 @@ def test_a_pod_whose_node_is_lost_does_not_keep_its_successor_waiting(
 
 @pytest.mark.parametrize(
     ("code", "error"),
-    [(20, AirflowFailException), (11, AirflowFailException), (30, TaskRetryableError), (137, TaskRetryableError)],
+    [(20, AirflowFailException), (11, AirflowSkipException), (30, TaskRetryableError), (137, TaskRetryableError)],
 )
 def test_exit_codes_mean_what_they_mean_for_a_process(cluster: Cluster, code: int, error: type[Exception]) -> None:
     cluster.ends = exited(code)
@@ -274,8 +278,8 @@ def test_a_missing_right_fails_at_once(cluster: Cluster, missing: tuple[str, str
 
 
 def test_labels_name_run_and_task_whatever_the_try() -> None:
-    words = task_words("/configs", "train", {})
-    task = PodTask(task_id="train", command=words, plan=pod_task().plan)
+    command = task_words("/configs", "train", {}, {})
+    task = PodTask(task_id="train", command=command, plan=pod_task().plan)
     context = {"dag": SimpleNamespace(dag_id="flow"), "run_id": "r", "task": task, "ti": Instance(), "params": {}}
     task.render_template_fields(context)
     assert task.labels == {LABEL: "flow/r/train/-1", TRACE_LABEL: "r"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
 
 from dags.factory.command_line import task_words
 from dags.factory.outcome import TaskRetryableError
@@ -40,14 +41,19 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(name: str, pushes: Pushes | None = None) -> dict[str, Any]:
-    task = ProcessTask(task_id=name, command=task_words("/configs", name, {"run-id": "R", "data": ""}))
+    task = ProcessTask(task_id=name, command=words(name, {"run-id": "R", "data": ""}))
     return task.execute({"ti": pushes or Pushes()})
+
+
+def words(name: str, options: dict[str, str]) -> list[str]:
+    """As Airflow renders them for a run of all pairs."""
+    return [word.split("{{")[0] for word in task_words("/configs", name, options, {})]
 
 
 def test_the_last_line_is_the_result_and_empty_options_are_not_passed(archive: Path) -> None:
     assert run("catalog")["outputs"]["n_pairs"] == 2
     (call,) = (archive / "calls").iterdir()
-    assert json.loads(call.read_text())["words"][2:] == ["catalog", "--run-id=R"]
+    assert json.loads(call.read_text())["words"] == ["--config=/configs", "catalog", "--run-id=R"]
 
 
 def test_log_lines_keep_their_level_and_reach_airflow(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,11 +66,14 @@ def test_log_lines_keep_their_level_and_reach_airflow(archive: Path, capsys: pyt
     assert "process_task.py" in odd
 
 
-@pytest.mark.parametrize("code", [10, 11, 20, 1])
-def test_failures_no_retry_can_mend(archive: Path, code: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(10, AirflowFailException), (11, AirflowSkipException), (20, AirflowFailException), (1, AirflowFailException)],
+)
+def test_failures_no_retry_can_mend(archive: Path, code: int, error: type[Exception]) -> None:
     (archive / "train.behaviour").write_text(f"exit {code}")
     pushes = Pushes()
-    with pytest.raises(AirflowFailException, match="TEST_FAKE_FAILURE: it was told to fail"):
+    with pytest.raises(error, match="TEST_FAKE_FAILURE: it was told to fail"):
         run("train", pushes)
     assert pushes.pushed["failure"]["exit_code"] == code
 
@@ -84,6 +93,27 @@ def test_a_killed_task_is_retryable_and_runs_the_next_time(archive: Path) -> Non
     assert run("train")["status"] == "done"
 
 
+def test_a_task_that_takes_too_long_is_ended_and_says_so(archive: Path) -> None:
+    (archive / "train.behaviour").write_text("sleep")
+    task = ProcessTask(task_id="train", command=words("train", {}), execution_timeout=datetime.timedelta(seconds=7200))
+    pushes = Pushes()
+
+    def expire(number: int, frame: object) -> None:
+        raise AirflowTaskTimeout
+
+    before = signal.signal(signal.SIGALRM, expire)
+    signal.setitimer(signal.ITIMER_REAL, 0.5)
+    try:
+        with pytest.raises(AirflowTaskTimeout):
+            task.execute({"ti": pushes})
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert task._process is not None
+    assert task._process.poll() is not None
+    assert pushes.pushed["failure"]["exit_code"] == 124
+    assert "longer than its 7200 s" in pushes.pushed["failure"]["text"]
+
+
 def test_airflows_own_variables_do_not_reach_a_task(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = archive.parent / "fake" / "tasks" / "__main__.py"
     program.write_text(
@@ -100,7 +130,7 @@ def test_on_kill_ends_the_task_and_its_children(archive: Path) -> None:
         "pathlib.Path(os.environ['ARCHIVE_PATH'], 'pids').write_text(f'{os.getpid()} {child.pid}')\n"
         "time.sleep(600)\n"
     )
-    task = ProcessTask(task_id="train", command=task_words("/configs", "train", {}))
+    task = ProcessTask(task_id="train", command=words("train", {}))
     caught: list[Exception] = []
 
     def execute() -> None:

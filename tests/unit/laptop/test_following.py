@@ -38,12 +38,13 @@ class Airflow(AirflowApi):
     def tasks(self, dag_id: str, run_id: str) -> list[TaskState]:
         return self.states.get(dag_id, [])
 
-    def pushed(self, dag_id: str, run_id: str, task: str, key: str) -> dict[str, Any] | None:
-        return self.pushes.get(f"{task}.{key}")
+    def pushed(self, dag_id: str, run_id: str, task: str, key: str, part: int) -> dict[str, Any] | None:
+        return self.pushes.get(f"{task}.{key}" if part < 0 else f"{task}[{part}].{key}")
 
 
-def ran(task: str, state: str, seconds: float = 2.0) -> TaskState:
-    return TaskState(task, state, 1, NOW - datetime.timedelta(seconds=seconds), NOW if state != "running" else None)
+def ran(task: str, state: str, seconds: float = 2.0, part: int = -1) -> TaskState:
+    ended = NOW if state != "running" else None
+    return TaskState(task, part, state, 1, NOW - datetime.timedelta(seconds=seconds), ended)
 
 
 CATALOG = {"outputs": {"run_id": VERSION, "model_version": VERSION, "n_pairs": 2, "n_bars": 1000}}
@@ -52,7 +53,7 @@ FINISHED = dict.fromkeys(FLOWS, "success")
 
 def test_steps_stand_in_the_chains_order_from_the_start() -> None:
     chain = Chain(
-        Airflow({"core_retrain_flow": "running"}, {"core_retrain_flow": [ran("ingest", "running")]}, {}), NO_REDIS, "t"
+        Airflow({"core_retrain_flow": "running"}, {"core_retrain_flow": [ran("admit", "running")]}, {}), NO_REDIS, "t"
     )
     state = chain.look(NOW)
     assert [step.task for step in state.steps] == [name for names in FLOWS.values() for name in names]
@@ -81,7 +82,7 @@ def test_flows_that_ended_are_not_asked_about_again() -> None:
 def test_a_failure_of_the_wiring_itself_is_shown_too() -> None:
     tasks = {"core_retrain_flow": [ran("train", "success"), ran("start_next", "failed")]}
     state = Chain(Airflow({"core_retrain_flow": "failed"}, tasks, {}), NO_REDIS, "t").look(NOW)
-    failed = state.failed_step()
+    failed = state.ending_step()
     assert failed is not None
     assert failed.task == "start_next"
 
@@ -127,7 +128,7 @@ def test_a_verdict_either_way_is_a_result(tmp_path: Path, status: str) -> None:
 
 @pytest.mark.parametrize(
     ("code", "status", "exit_code"),
-    [(10, "failed", 10), (11, "blocked", 0), (20, "failed", 20), (30, "failed", 30), (-9, "failed", 1)],
+    [(10, "failed", 10), (20, "failed", 20), (30, "failed", 30), (-9, "failed", 1)],
 )
 def test_a_failed_task_closes_the_run_with_its_own_words(
     tmp_path: Path, code: int, status: str, exit_code: int
@@ -141,6 +142,43 @@ def test_a_failed_task_closes_the_run_with_its_own_words(
     ending = read_ending(chain, chain.look(NOW), tmp_path, "the log")
     assert (ending.closing.status, ending.exit_code, list(ending.closing.reasons)) == (status, exit_code, ["why"])
     assert ending.closing.model_version == VERSION
+
+
+@pytest.mark.parametrize("part", [-1, 1])
+def test_a_blocked_task_closes_the_run_as_blocked_though_airflow_counts_no_failure(tmp_path: Path, part: int) -> None:
+    name = "train" if part < 0 else "train-shards"
+    skipped = [ran("train", "skipped"), TaskState("gate-predictions", -1, "skipped", 0, None, None)]
+    parts = [] if part < 0 else [ran(name, "success", part=0), ran(name, "skipped", part=1)]
+    pushes: dict[str, dict[str, Any]] = {
+        "catalog.return_value": CATALOG,
+        f"{name}{'' if part < 0 else '[1]'}.failure": {"task": name, "exit_code": 11, "text": "why"},
+    }
+    tasks = {"core_retrain_flow": [ran("catalog", "success"), *parts, *skipped]}
+    chain = Chain(Airflow({"core_retrain_flow": "success"}, tasks, pushes), NO_REDIS, "t")
+    state = chain.look(NOW)
+    assert state.outcome == "blocked"
+    blocked = state.ending_step()
+    assert blocked is not None
+    assert (blocked.task, blocked.state) == (name, "blocked")
+    assert "blocked" in _text(state)
+    ending = read_ending(chain, state, tmp_path, "the log")
+    assert (ending.closing.status, ending.exit_code, list(ending.closing.reasons)) == ("blocked", 0, ["why"])
+    assert ending.closing.model_version == VERSION
+
+
+def test_a_skip_without_words_is_no_block() -> None:
+    tasks = {"core_publish_flow": [ran("publish", "success"), ran("infer", "skipped")]}
+    assert Chain(Airflow(FINISHED, tasks, {}), NO_REDIS, "t").look(NOW).outcome == "finished"
+
+
+def test_a_mapped_task_is_shown_by_its_gravest_part(tmp_path: Path) -> None:
+    parts = [ran("train-shards", state, part=part) for part, state in enumerate(("success", "failed", "running"))]
+    pushes = {"train-shards[1].failure": {"task": "train-shards", "exit_code": 20, "text": "the second part"}}
+    chain = Chain(Airflow({"core_retrain_flow": "failed"}, {"core_retrain_flow": parts}, pushes), NO_REDIS, "t")
+    state = chain.look(NOW)
+    shown = [step for step in state.steps if step.task == "train-shards"]
+    assert [(step.state, step.part) for step in shown] == [("failed", 1)]
+    assert list(read_ending(chain, state, tmp_path, "").closing.reasons) == ["the second part"]
 
 
 def test_a_task_that_could_not_speak_is_described_by_its_log(tmp_path: Path) -> None:

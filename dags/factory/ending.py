@@ -1,0 +1,44 @@
+"""How the tasks of a flow ended, for the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from airflow.sdk import BaseOperator, Context
+from airflow.sdk.exceptions import AirflowSkipException
+
+from dags.factory.outcome import BLOCKED
+
+_FAILED: Final = frozenset({"failed", "upstream_failed"})
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What record-run is told. `reason` is the first failure in its own words, empty where all went well."""
+
+    status: Literal["failed", "blocked", "done"]
+    reason: str
+
+
+def read_ending(ti: Any, task: BaseOperator) -> Ending:
+    """How the tasks before `task` ended in its run, those that are mapped included.
+
+    A task that failed leaves its words as XCom `failure`; one whose worker was killed could not.
+    """
+    names = sorted(task.upstream_task_ids)
+    states = ti.get_task_states(dag_id=ti.dag_id, task_ids=names, run_ids=[ti.run_id]).get(ti.run_id, {})
+    left = [failure for failure in ti.xcom_pull(task_ids=names, key="failure") if failure is not None]
+    failed = sorted(name for name, state in states.items() if state in _FAILED)
+    if failed:
+        words = [failure["text"] for failure in left if failure["exit_code"] != BLOCKED]
+        first = next((name for name in failed if states[name] == "failed"), failed[0])
+        return Ending("failed", words[0] if words else f"the task {first} failed without a word of its own")
+    blocked = [failure["text"] for failure in left if failure["exit_code"] == BLOCKED]
+    return Ending("blocked", blocked[0]) if blocked else Ending("done", "")
+
+
+def skip_unless_ended_early(context: Context) -> None:
+    """Before record-run: publish itself records a chain that reached its verdict."""
+    if read_ending(context["ti"], context["task"]).status == "done":
+        raise AirflowSkipException("every task did its work: nothing to record")

@@ -1,0 +1,1 @@
+"""What Airflow loads into its components (`[core] plugins_folder`)."""
