@@ -55,14 +55,21 @@ class DockerRunner(ConfigModel):
     volumes: DockerVolumes
 
 
-class Pools(ConfigModel):
-    """The Airflow pool that bounds each kind of work."""
+class Pool(ConfigModel):
+    """An Airflow pool and how many tasks it lets run at once."""
 
-    data: Text
-    training: Text
-    judging: Text
-    publishing: Text
-    control: Text
+    name: Text
+    slots: PositiveInt
+
+
+class Pools(ConfigModel):
+    """The pool that bounds each kind of work."""
+
+    data: Pool
+    training: Pool
+    judging: Pool
+    publishing: Pool
+    control: Pool
 
 
 class PublishApproval(ConfigModel):

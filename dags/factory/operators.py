@@ -87,7 +87,7 @@ class TaskFactory:
 
     def pool(self, kind: str) -> str:
         """The pool of a kind of work."""
-        return str(getattr(self.settings.environment.pools, kind))
+        return str(getattr(self.settings.environment.pools, kind).name)
 
     def _arguments(self, name: str) -> dict[str, Any]:
         """What every try of the task is held to, and what its runner needs."""

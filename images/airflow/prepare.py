@@ -10,9 +10,13 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from airflow.models.pool import Pool
 from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
 from airflow.providers.fab.www.security import permissions
 from airflow.utils.db import initdb
+
+from core.config.environment_variables import read_service_environment
+from core.config.loader import load_settings
 
 APPROVAL: Final = (permissions.ACTION_CAN_EDIT, permissions.RESOURCE_HITL_DETAIL)
 USERS: Final = {"admin": "Admin", "operator": "Operator", "approver": "Approver", "viewer": "Viewer"}
@@ -20,9 +24,12 @@ USERS: Final = {"admin": "Admin", "operator": "Operator", "approver": "Approver"
 
 
 def main() -> None:
-    """Database, roles and users."""
+    """Database, pools, roles and users."""
+    environment = load_settings(Path(os.environ["CONFIG_ROOT"]), read_service_environment(os.environ)).environment
     passwords = {user: _password(user) for user in USERS}
     initdb()
+    for _, pool in environment.pools:
+        Pool.create_or_update_pool(pool.name, pool.slots, "environment.yaml, pools", include_deferred=False)
     with get_application_builder() as builder:
         security = builder.sm
         permitted = {each["role"]: set(each["perms"]) for each in security.ROLE_CONFIGS}

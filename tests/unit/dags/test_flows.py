@@ -78,7 +78,7 @@ def test_every_flow_keeps_the_policy(docker_flows: Any, dag_id: str) -> None:
         seconds = policy.task_timeout_seconds.of(name) if name else policy.task_timeout_seconds.general
         assert task.execution_timeout == datetime.timedelta(seconds=seconds)
         kind = KINDS[name] if name else "publishing" if task.task_id == "approve" else "control"
-        assert task.pool == getattr(settings.environment.pools, kind)
+        assert task.pool == getattr(settings.environment.pools, kind).name
         if name:
             assert task.retry_policy is RETRY_POLICY
 
