@@ -43,6 +43,10 @@ class Airflow:
         """As `get`."""
         return self._call("PATCH", f"/api/v2{path}", body, self._authorisation())
 
+    def page(self, address: str) -> str:
+        """A page of the API server, as text. As `get`."""
+        return self._open("GET", address, None, self._authorisation()).decode()
+
     def _authorisation(self) -> dict[str, str]:
         if not self._token:
             credentials = {"username": self.user, "password": self.password}
@@ -50,25 +54,28 @@ class Airflow:
         return {"Authorization": f"Bearer {self._token}"}
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads(self._open(method, self.address + path, body, headers))
+        return content
+
+    def _open(self, method: str, address: str, body: dict[str, Any] | None, headers: dict[str, str]) -> bytes:
         request = urllib.request.Request(  # noqa: S310 - http://127.0.0.1
-            self.address + path,
+            address,
             method=method,
             data=None if body is None else json.dumps(body).encode(),
             headers={**headers, "Content-Type": "application/json"},
         )
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310
-                content: dict[str, Any] = json.load(answer)
-                return content
+                return bytes(answer.read())
         except urllib.error.HTTPError as error:
             said = error.read().decode(errors="replace")[:500]
             raise InputError(
                 "COMPOSE_AIRFLOW_REFUSED",
                 f"Airflow answers {error.code}: {said}",
-                where=f"{method} {path}",
+                where=f"{method} {address}",
                 remedy="mend what the answer names; `make logs SERVICE=api-server` shows the rest",
             ) from error
-        except (OSError, ValueError) as error:
+        except OSError as error:
             raise TransientError(
                 "COMPOSE_AIRFLOW_UNREACHABLE",
                 f"Airflow does not answer: {error}",

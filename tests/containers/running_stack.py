@@ -23,9 +23,9 @@ T = TypeVar("T")
 ENDED: Final = frozenset({"success", "failed"})
 
 
-def engine(*words: str, check: bool = True) -> str:
-    """Run ``docker …``; its standard output."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False)
+def engine(*words: str, check: bool = True, given: str | None = None) -> str:
+    """Run ``docker …``, `given` on its standard input; its standard output."""
+    done = subprocess.run(["docker", *words], input=given, capture_output=True, text=True, check=False)
     if check:
         assert done.returncode == 0, f"docker {' '.join(words[:4])}: {done.stderr[-2000:]}"
     return done.stdout.strip()
@@ -108,12 +108,28 @@ class RunningStack:
 
         return until(f"the end of {flow} {run}: {self.told(flow, run)}", look, seconds)
 
-    def finished(self, run: str, seconds: float) -> None:
-        """Wait until the whole chain ended well."""
+    def finished(self, run: str, seconds: float, *, answer: str | None = None) -> None:
+        """Wait until the whole chain ended well; where a person is asked, the approver gives this answer."""
         deadline = time.monotonic() + seconds
         for flow in CHAIN:
+            if answer is not None and flow == CHAIN[-1]:
+                self.answer(run, answer, seconds)
             state = self.ended(flow, run, max(1.0, deadline - time.monotonic()))
             assert state == "success", self.told(flow, run)
+
+    def answer(self, run: str, answer: str, seconds: float, *, user: str = "approver", reason: str = "") -> None:
+        """Answer what `approve` asks, once it asks, or once nobody need be asked any more."""
+        flow, body = CHAIN[-1], {"chosen_options": [answer], "params_input": {"reason": reason}}
+        path = f"/dags/{flow}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
+
+        def look() -> bool:
+            states = {each["task_id"]: each["state"] for each in self.tasks(flow, run)} if self.state(flow, run) else {}
+            if states.get("approve") == "deferred" or states.get("approve") == "awaiting_input":
+                self.airflow(user).patch(path, body)
+                return True
+            return states.get("approve") in {"skipped", "success"} or "upstream_failed" in states.values()
+
+        until(f"the question of {run}", look, seconds)
 
     def tasks(self, flow: str, run: str) -> list[dict[str, Any]]:
         """Every task instance of a run."""
@@ -167,6 +183,11 @@ class RunningStack:
         shell = f'PGPASSWORD={self.secret("postgres_core")} exec "$@"'
         answer = engine("exec", self.container("postgres"), "sh", "-c", shell, "sh", *words)
         return [line.split("\t") for line in answer.splitlines()]
+
+    def redis(self, *words: str) -> str:
+        """Answer to a Redis command of our own user."""
+        shell = f'REDISCLI_AUTH={self.secret("redis_core")} exec redis-cli --no-auth-warning --user core "$@"'
+        return engine("exec", self.container("redis"), "sh", "-c", shell, "sh", *words)
 
     def command(self, *words: str) -> dict[str, Any]:
         """`python -m tasks …` in the container `watch`; its last line."""

@@ -1,0 +1,68 @@
+"""Stacks of containers, one at a time: each module brings up the one it needs and takes it down again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from compose.images import image
+from tests.containers.fakes import Fakes
+from tests.containers.running_stack import RunningStack, engine
+from tests.containers.trees import fault_tree
+
+DEMONSTRATION = "ml-assets-core-demo"
+FAULTS = "ml-assets-core-faults"
+ARCHIVE_MEGABYTES = 300
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """The simulated market's stack, and how long `make up` took."""
+
+    stack: RunningStack
+    seconds_up: float
+
+
+@pytest.fixture(scope="package")
+def demonstration() -> Iterator[Demonstration]:
+    """The product's own configuration, as `make up` brings it up."""
+    stack = RunningStack(DEMONSTRATION)
+    stack.down()
+    try:
+        yield Demonstration(stack, stack.up())
+    finally:
+        stack.down()
+
+
+@pytest.fixture(scope="package")
+def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """Three pairs, an archive of ARCHIVE_MEGABYTES, and stand-ins for Slack and PagerDuty beside it."""
+    stack = RunningStack(FAULTS, fault_tree(tmp_path_factory.mktemp("faults"), FAULTS))
+    stack.down()
+    options = f"o=size={ARCHIVE_MEGABYTES}m,uid=10001,gid=10001"
+    words = ["--driver", "local", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", options]
+    engine("volume", "create", *words, f"{FAULTS}-archive")
+    Fakes.give_addresses(stack)
+    try:
+        stack.up()
+        yield stack
+    finally:
+        Fakes(stack).stop()
+        stack.down()
+
+
+@pytest.fixture(scope="package")
+def fakes(faults: RunningStack) -> Fakes:
+    """Slack and PagerDuty, reached by the stack's watcher."""
+    assert engine("images", "--quiet", image("tasks")), "run `make images` first"
+    fakes = Fakes(faults)
+    fakes.start()
+    return fakes
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    return tmp_path
