@@ -18,12 +18,20 @@ def _lake(context: TaskContext) -> tuple[Path, ...]:
     return (context.roots.canonical,)
 
 
+def _bars(context: TaskContext) -> tuple[Path, ...]:
+    """Months of the configured symbols."""
+    lake = context.roots.canonical / context.settings.pipeline_policy.timeframe_default
+    return tuple(lake / symbol for symbol in context.settings.universe.symbols)
+
+
 def _history(context: TaskContext) -> tuple[Path, ...]:
-    """Bars and features of the configured symbols and pairs."""
-    timeframe, universe = context.settings.pipeline_policy.timeframe_default, context.settings.universe
-    bars = (context.roots.canonical / timeframe / symbol for symbol in universe.symbols)
-    features = (context.roots.features / timeframe / pair.id for pair in universe.pairs)
-    return (*bars, *features)
+    """Months of the configured symbols, and features of the configured pairs."""
+    cache = context.roots.features / context.settings.pipeline_policy.timeframe_default
+    return (*_bars(context), *(cache / pair.id for pair in context.settings.universe.pairs))
+
+
+def _bundles(context: TaskContext) -> tuple[Path, ...]:
+    return context.roots.models, context.roots.shared
 
 
 def _recorded(context: TaskContext) -> tuple[Path, ...]:
@@ -33,12 +41,14 @@ def _recorded(context: TaskContext) -> tuple[Path, ...]:
 NEEDS: Final[Mapping[str, Folders]] = {
     "ingest": _lake,
     "catalog": _lake,
+    "gate": _bars,
     "features": _history,
     "train": _history,
     "backtest": _history,
     "theta": _history,
-    "publish": lambda context: (context.roots.models, context.roots.shared),
-    "infer": lambda context: (*_history(context), context.roots.journal),
+    "publish": _bundles,
+    "refuse": _bundles,
+    "infer": lambda context: (*_bars(context), context.roots.journal),
     "reproduce": _recorded,
     "explain": _recorded,
 }

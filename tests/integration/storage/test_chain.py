@@ -21,9 +21,31 @@ from tests.fixtures.config_tree import change
 from tests.fixtures.s3_server import S3Server
 from tests.integration.storage.machines import Machines, archive_of, files_below, free_backend
 
-_AFTER_CATALOG = ("train", "backtest", "theta", "publish")
 _OF_THEIR_OWN = ("__provenance.parquet", "model.sig", "publish/result.json", "infer.sqlite", "index.html")
 """Files that hold a clock, a random number or a machine's path."""
+
+
+def _chain(machine: Callable[[], Command], *, shards: int) -> str:
+    """The chain up to publish, with or without shards before the tasks that have them; the version it makes."""
+
+    def run(task: str, *words: str, sharded: bool = False) -> dict[str, Any]:
+        for number in range(shards if sharded else 0):
+            machine().outputs(task, *words, f"--shard={number + 1}/{shards}")
+        return machine().outputs(task, *words)
+
+    run("ingest", sharded=True)
+    version = run("catalog")["model_version"]
+    of_run = ("--run-id", version)
+    of_model = (*of_run, "--model-version", version)
+    for gate in ("canonical", "index"):
+        run("gate", "--name", gate, *of_run)
+    run("features", *of_run, sharded=True)
+    run("gate", "--name", "features", *of_run)
+    run("train", *of_model, sharded=True)
+    run("gate", "--name", "predictions", *of_run)
+    for task in ("backtest", "theta", "publish"):
+        run(task, *of_model)
+    return str(version)
 
 
 def _registered(postgres_url: str) -> list[dict[str, Any]]:
@@ -65,14 +87,8 @@ def test_every_task_on_another_machine_gives_the_bundle_and_registry_of_one_mach
     one.outputs("keys", "init")
     machines = Machines.over(config, tmp_path, tmp_path / "one" / "keys", (there, redis_url), s3.environ(bucket))
 
-    version = ""
-    places: tuple[Callable[[], Command], ...] = (lambda: one, machines.next)
-    for command in places:
-        command().outputs("ingest")
-        version = command().outputs("catalog")["model_version"]
-        command().outputs("features", "--run-id", version)
-        for task in _AFTER_CATALOG:
-            command().outputs(task, "--run-id", version, "--model-version", version)
+    version = _chain(lambda: one, shards=0)
+    assert _chain(machines.next, shards=2) == version
 
     assert _registered(there) == _registered(here) != []
     last = machines.next()

@@ -11,7 +11,7 @@ import pytest
 from core.quality.suites import Expectation, Suite
 from core.stores.object_storage.s3 import S3Storage
 from core.stores.object_storage.trees import TreeStore, blob_key
-from tasks import catalog
+from tasks import gate
 from tests.fixtures import markets
 from tests.fixtures.s3_server import S3Server
 from tests.integration.storage.machines import Machines, archive_of, files_below, free_backend
@@ -74,12 +74,13 @@ def test_the_report_of_a_failed_gate_is_stored(
     machines: Machines, objects: S3Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machines.next().outputs("ingest")
+    version = machines.next().outputs("catalog")["model_version"]
     suite = Suite("canonical", (Expectation("expect_table_row_count_to_equal", {"value": 1}),))
-    monkeypatch.setattr(catalog, "canonical_suite", lambda _: suite)
-    assert machines.next().refusal("catalog")[:2] == (10, "QUALITY_GATE_FAILED")
-    kept = [name for tree, files in stored(objects).items() for name in files if tree.endswith("/gates")]
-    assert any(name.endswith("index.html") for name in kept)
-    assert not [tree for tree in stored(objects) if tree.count("/") == 1 and tree.startswith("runs/")]
+    monkeypatch.setattr(gate, "canonical_suite", lambda _: suite)
+    assert machines.next().run("gate", "--name", "canonical", "--run-id", version).exit_code == 10
+    report = stored(objects)[f"runs/{version}/gates"]
+    assert "canonical/index.html" in report
+    assert "canonical/passed.json" not in report
 
 
 def test_missing_variables_are_named_and_nothing_starts(machines: Machines) -> None:
