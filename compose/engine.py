@@ -12,6 +12,7 @@ from typing import Any, Final
 from compose.stack import REPOSITORY
 from core.errors import InputError, TransientError
 
+LOG_LINES: Final = 15
 TASK_LABEL: Final = "ml-assets-core.task"
 _PROJECT_LABEL: Final = "com.docker.compose.project"
 _SERVICE_LABEL: Final = "com.docker.compose.service"
@@ -19,9 +20,10 @@ _SERVICE_LABEL: Final = "com.docker.compose.service"
 
 @dataclass(frozen=True)
 class Service:
-    """A service's container: `state` is the engine's word, `health` is empty where there is no health check."""
+    """A service's container. `state` is the engine's word; `health` is empty where nothing checks it."""
 
     name: str
+    container: str
     state: str
     health: str
     exit_code: int
@@ -63,6 +65,7 @@ def services(stack: str) -> list[Service]:
     each = [
         Service(
             name=item["Config"]["Labels"][_SERVICE_LABEL],
+            container=item["Id"],
             state=item["State"]["Status"],
             health=item["State"].get("Health", {}).get("Status", ""),
             exit_code=item["State"]["ExitCode"],
@@ -70,6 +73,12 @@ def services(stack: str) -> list[Service]:
         for item in described
     ]
     return sorted(each, key=lambda service: service.name)
+
+
+def log_tail(service: Service) -> str:
+    """The end of what a service said, on either stream."""
+    done = _run(["docker", "logs", "--tail", str(LOG_LINES), service.container], None)
+    return (done.stdout + done.stderr).strip()
 
 
 def remove_task_containers(stack: str) -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 from compose.airflow import Airflow
 from compose.configuration import lay_configuration
-from compose.engine import compose, docker, remove_task_containers, services
+from compose.engine import Service, compose, docker, log_tail, remove_task_containers, services
 from compose.images import build, missing_images
 from compose.secrets_folder import make_secrets
 from compose.stack import Stack
@@ -37,7 +37,11 @@ def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> No
         build(absent, say)
     started = time.monotonic()
     say(f"Starting the stack {stack.name} …")
-    compose(["up", "--detach", "--remove-orphans"], stack.variables(service_environment))
+    try:
+        compose(["up", "--detach", "--remove-orphans"], stack.variables(service_environment))
+    except TransientError:
+        _require_none_failed(services(stack.name), stack)
+        raise
     _wait(stack, say)
     say(f"Healthy after {time.monotonic() - started:.0f} s.")
     say(f"Airflow: {stack.address}   users admin, operator, approver, viewer")
@@ -85,9 +89,8 @@ def _wait(stack: Stack, say: Say) -> None:
     airflow = airflow_of(stack, "admin")
     while True:
         found = services(stack.name)
+        _require_none_failed(found, stack)
         for service in found:
-            if service.state == "exited" and service.exit_code != 0:
-                raise _failure(f"{service.name} ended with {service.exit_code}", stack, service.name)
             if service.ready and service.name not in told:
                 say(f"  {service.name} is ready")
                 told.add(service.name)
@@ -99,6 +102,13 @@ def _wait(stack: Stack, say: Say) -> None:
         if time.monotonic() > deadline:
             raise _failure(f"not ready after {START_SECONDS:.0f} s: {', '.join(waiting)}", stack, *waiting[:1])
         time.sleep(_POLL_SECONDS)
+
+
+def _require_none_failed(found: Sequence[Service], stack: Stack) -> None:
+    """Raise TransientError with the end of its log where a service has ended with an error."""
+    for service in found:
+        if service.state in {"exited", "restarting"} and service.exit_code != 0:
+            raise _failure(f"{service.name} ended with {service.exit_code}\n{log_tail(service)}", stack, service.name)
 
 
 def _failure(what: str, stack: Stack, *service: str) -> TransientError:

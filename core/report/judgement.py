@@ -78,7 +78,7 @@ _COMPARED: Final = (
     ("Annual return", "annual_return", ".1%"),
     ("Trades a year", "trades_per_year", ".0f"),
 )
-_TONES: Final[dict[str, Tone]] = {"holds": "good", "missed": "bad", NOT_COMPUTED: "plain"}
+_TONES: Final[dict[str, Tone]] = {"holds": "good", "missed": "bad", "reported": "plain", NOT_COMPUTED: "plain"}
 _COMPARED_LIMITS: Final = frozenset({"sharpe_ratio_to_deployed_min", "max_drawdown_above_deployed"})
 # numbers that stand in a chapter or a table of their own
 _ELSEWHERE: Final = frozenset(

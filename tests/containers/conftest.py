@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
@@ -42,15 +42,18 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """Three pairs, an archive of ARCHIVE_MEGABYTES, and stand-ins for Slack and PagerDuty beside it."""
     stack = RunningStack(FAULTS, fault_tree(tmp_path_factory.mktemp("faults"), FAULTS))
     stack.down()
-    options = f"o=size={ARCHIVE_MEGABYTES}m,uid=10001,gid=10001"
-    words = ["--driver", "local", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", options]
-    engine("volume", "create", *words, f"{FAULTS}-archive")
+    archive = engine("volume", "create", f"{FAULTS}-archive")
+    folder = engine("volume", "inspect", "--format", "{{.Mountpoint}}", archive)
+    options = f"size={ARCHIVE_MEGABYTES}m,uid=10001,gid=10001"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], check=True)
     Fakes.give_addresses(stack)
     try:
         stack.up()
         yield stack
     finally:
         Fakes(stack).stop()
+        stack.stop()
+        subprocess.run(["umount", folder], check=True)
         stack.down()
 
 
@@ -61,8 +64,3 @@ def fakes(faults: RunningStack) -> Fakes:
     fakes = Fakes(faults)
     fakes.start()
     return fakes
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Path:
-    return tmp_path

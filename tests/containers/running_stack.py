@@ -68,6 +68,11 @@ class RunningStack:
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
         return time.monotonic() - started
 
+    def stop(self) -> None:
+        """`make down`: the data stays."""
+        done = self.make("down")
+        assert done.returncode == 0, done.stderr[-4000:]
+
     def down(self) -> None:
         """`make down` with everything the stack wrote."""
         done = self.make("down", DELETE=1)
@@ -87,9 +92,9 @@ class RunningStack:
         assert len(found) == 1, f"{service}: {found}"
         return found[0]
 
-    def trigger(self, run: str, flow: str = CHAIN[0], **conf: object) -> None:
-        """Start a run under this id, which is also the trace of the chain."""
-        self.airflow().post(f"/dags/{flow}/dagRuns", {"dag_run_id": run, "logical_date": None, "conf": conf})
+    def trigger(self, run: str, **conf: object) -> None:
+        """Start a chain under this id, which is its trace and the id of a run of every flow."""
+        self.airflow().post(f"/dags/{CHAIN[0]}/dagRuns", {"dag_run_id": run, "logical_date": None, "conf": conf})
 
     def state(self, flow: str, run: str) -> str | None:
         """State of a flow's run; None while there is none, or while Airflow does not answer."""
@@ -147,7 +152,9 @@ class RunningStack:
             tasks = self.tasks(flow, run)
         except CoreError as error:
             return str(error)
-        return ", ".join(f"{each['task_id']}={each['state']}" for each in tasks)
+        states = ", ".join(f"{each['task_id']}={each['state']}" for each in tasks)
+        failed = [each["task_id"] for each in tasks if each["state"] == "failed" and each["map_index"] < 0]
+        return "\n".join([states, *(self.log(flow, run, task)[-3000:] for task in failed)])
 
     def handed_on(self, flow: str, run: str, task: str, key: str = "return_value") -> dict[str, Any]:
         """What a task handed on."""

@@ -105,6 +105,8 @@ def test_no_secret_shows_anywhere(ended: dict[str, Any]) -> None:
     seen["logs of the services"] = "".join(engine("logs", each, check=False) for each in containers)
     seen["files of the archive and of Airflow's logs"] = _files_holding(stack, list(secrets.values()))
     assert len(seen) > 20
+    assert "core_publish_flow" in seen["log of core_publish_flow.publish"], "the logs were not read"
+    assert _files_holding(stack, ["model_version"]), "the files were not read"
     shown = [(place, name) for place, text in seen.items() for name, value in secrets.items() if value in text]
     assert shown == []
 

@@ -49,6 +49,13 @@ def words(report: Report) -> str:
     return "\n".join(parts)
 
 
+def test_a_limit_that_judges_nothing_is_neither_kept_nor_missed(material: Material) -> None:
+    verdict = {**material.verdict, "limits": {**material.verdict["limits"], "psr_min": 0.0}}
+    report = compose(replace(material, verdict=verdict))
+    (fact,) = [each for each in report.facts if each.beside == "limit: none, reported only"]
+    assert (fact.value, fact.tone) == ("0.970", "plain")
+
+
 def test_every_judged_number_stands_beside_its_limit(report: Report) -> None:
     assert table(report, "verdict", "Absolute limits").rows == (
         ("Sharpe ratio, net, adoption window", "1.60", "above 1.20", "holds"),
