@@ -123,12 +123,15 @@ def test_nobody_but_an_approver_approves_and_no_answer_means_no(faults: RunningS
     assert "nobody approved in time" in notes
 
 
-def test_a_task_that_hangs_is_ended_and_its_container_removed(faults: RunningStack) -> None:
+def test_a_task_that_hangs_is_ended_and_its_container_removed(faults: RunningStack, fakes: Fakes) -> None:
+    """Its beat stops before its time is up, which is told at once to whoever is on duty."""
     faults.trigger("hanging")
     container = faults.started("hanging", "train/", CHAIN_SECONDS)
     os.kill(int(engine("inspect", "--format", "{{.State.Pid}}", container)), 19)
     for line in engine("top", container, "-eo", "pid,uid,args").splitlines()[1:]:
         os.kill(int(line.split()[0]), 19)
+    until("the lost beat to be told", lambda: _told(fakes, "#risk-alerts", "CORE_RETRAIN_HEARTBEAT"), TIMEOUT_SECONDS)
+    assert len([each for each in fakes.incidents() if "CORE_RETRAIN_HEARTBEAT" in str(each)]) == 1
     assert faults.ended(RETRAIN, "hanging", TIMEOUT_SECONDS + CHAIN_SECONDS) == "failed"
     assert faults.task(RETRAIN, "hanging", "train")["try_number"] == 1
     assert leftovers(faults) == []
