@@ -19,6 +19,8 @@ from core.config.environment_variables import read_service_environment
 from core.config.loader import load_settings
 
 APPROVAL: Final = (permissions.ACTION_CAN_EDIT, permissions.RESOURCE_HITL_DETAIL)
+ANSWER: Final = (permissions.ACTION_CAN_EDIT, permissions.resource_name("core_publish_flow", permissions.RESOURCE_DAG))
+"""An answer is a change of the flow's run, so that whoever gives one may change this flow; no other."""
 USERS: Final = {"admin": "Admin", "operator": "Operator", "approver": "Approver", "viewer": "Viewer"}
 """User → role. Operators run the flows, approvers answer what production asks; nobody but an admin does both."""
 
@@ -38,7 +40,7 @@ def main() -> None:
         security.bulk_sync_roles(
             [
                 {"role": "Operator", "perms": sorted(permitted["Op"] - {APPROVAL})},
-                {"role": "Approver", "perms": sorted(permitted["Viewer"] | {APPROVAL, menu})},
+                {"role": "Approver", "perms": sorted(permitted["Viewer"] | {APPROVAL, ANSWER, menu})},
             ]
         )
         for name, role in USERS.items():
