@@ -30,7 +30,7 @@ class Ports:
 class Stack:
     """What tells one stack from another on the same engine.
 
-    `home` holds its secrets and the configuration it runs with, and only its owner can look into it; `scale` is Celery
+    `home` holds its secrets, which only its owner can read, and the configuration it runs with; `scale` is Celery
     workers instead of the scheduler's processes, `metrics` a Prometheus and a Grafana of its own.
     """
 

@@ -155,6 +155,22 @@ def test_no_variable_of_the_file_has_a_default() -> None:
     assert [variable for variable, required in first.items() if not required] == []
 
 
+def test_the_page_names_every_service_its_image_and_its_limits() -> None:
+    page = (REPOSITORY / "docs" / "containers.md").read_text(encoding="utf-8")
+    rows = [
+        line.split(" | ") for line in page.split("## What runs")[1].split("## Users")[0].splitlines() if "`" in line
+    ]
+    described = {name: row for row in rows if len(row) == 5 for name in re.findall(r"`([\w-]+)`", row[0])}
+    assert set(described) == set(SERVICES)
+    for name, service in SERVICES.items():
+        _, image, user, _, limits = described[name]
+        size = re.sub(r"(\d+)([gm])", lambda found: f"{found[1]} {found[2].upper()}B", service["mem_limit"])
+        asked = [size, *(str(service[key]) for key in ("cpus", "pids_limit") if key in service)]
+        assert limits.rstrip(" |") == ", ".join(asked), name
+        assert service["image"].startswith((image, f"ml-assets-core/{image}:")), name
+        assert service["user"].split(":")[0] == user, name
+
+
 @pytest.mark.parametrize("image", DOCKERFILES)
 def test_an_image_is_built_from_what_is_pinned_and_says_what_it_is(image: str) -> None:
     text = dockerfile(image)
