@@ -66,7 +66,7 @@ def container(service: str, status: str = "running", health: str | None = None, 
     state: dict[str, Any] = {"Status": status, "ExitCode": code}
     if health is not None:
         state["Health"] = {"Status": health, "FailingStreak": 0}
-    return {"Config": {"Labels": {"com.docker.compose.service": service}}, "State": state}
+    return {"Id": f"id-{service}", "Config": {"Labels": {"com.docker.compose.service": service}}, "State": state}
 
 
 @dataclass

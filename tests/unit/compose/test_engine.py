@@ -32,11 +32,11 @@ def test_services_are_read_by_name(engine: Engine) -> None:
     )
     found = services("a-stack")
     assert found == [
-        Service("airflow-prepare", "exited", "", 3),
-        Service("postgres", "running", "healthy", 0),
-        Service("prepare", "exited", "", 0),
-        Service("redis", "running", "starting", 0),
-        Service("watch", "running", "", 0),
+        Service("airflow-prepare", "id-airflow-prepare", "exited", "", 3),
+        Service("postgres", "id-postgres", "running", "healthy", 0),
+        Service("prepare", "id-prepare", "exited", "", 0),
+        Service("redis", "id-redis", "running", "starting", 0),
+        Service("watch", "id-watch", "running", "", 0),
     ]
     assert [service.ready for service in found] == [False, True, True, False, True]
     assert "label=com.docker.compose.project=a-stack" in engine.calls[0]
@@ -44,7 +44,7 @@ def test_services_are_read_by_name(engine: Engine) -> None:
 
 @pytest.mark.parametrize("state", ["created", "restarting", "paused", "dead", "removing"])
 def test_what_does_not_run_is_not_ready(state: str) -> None:
-    assert not Service("postgres", state, "healthy", 0).ready
+    assert not Service("postgres", "id-postgres", state, "healthy", 0).ready
 
 
 def test_a_stack_without_containers_is_not_inspected(engine: Engine) -> None:

@@ -36,11 +36,22 @@ def test_up_ends_when_all_is_ready_and_the_flows_are_read(engine: Engine, stack:
     assert not [secret for secret in secrets if secret in "\n".join([*said, *engine.calls])]
 
 
-def test_a_service_that_failed_is_named_with_the_way_to_its_logs(engine: Engine, stack: Stack) -> None:
-    engine.holds(container("postgres", health="healthy"), container("airflow-prepare", "exited", code=3))
-    with pytest.raises(TransientError, match="airflow-prepare ended with 3") as failed:
+@pytest.mark.parametrize(("state", "compose_code"), [("exited", 0), ("restarting", 0), ("exited", 1)])
+def test_a_service_that_failed_is_named_with_the_end_of_its_log(
+    engine: Engine, stack: Stack, state: str, compose_code: int
+) -> None:
+    engine.holds(container("postgres", health="healthy"), container("airflow-prepare", state, code=3))
+    engine.says("docker-compose", code=compose_code)
+    engine.says("docker logs --tail 15 id-airflow-prepare", "holds no password\n", error="a trace\n")
+    with pytest.raises(TransientError, match=r"airflow-prepare ended with 3\nholds no password\na trace") as failed:
         bring_up(stack, OWN_TREE, "dev", lambda _: None)
     assert "`make logs SERVICE=airflow-prepare`" in failed.value.remedy
+
+
+def test_a_compose_that_failed_by_itself_is_told_in_its_own_words(engine: Engine, stack: Stack) -> None:
+    engine.holds(container("postgres", health="healthy")).says("docker-compose", code=14)
+    with pytest.raises(TransientError, match="it exited with 14"):
+        bring_up(stack, OWN_TREE, "dev", lambda _: None)
 
 
 def test_a_service_that_does_not_become_healthy_is_named(
