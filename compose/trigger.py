@@ -6,16 +6,22 @@ import json
 import secrets
 import sys
 import time
-from typing import Any, Final
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from compose.airflow import Airflow
 from compose.chain_end import read_end
 from compose.lifecycle import Say, airflow_of
 from compose.stack import Stack
+from core.errors import TransientError
 
 CHAIN: Final = ("core_retrain_flow", "core_backtest_flow", "core_theta_opt_flow", "core_publish_flow")
+PATIENCE_SECONDS: Final = 180.0
+"""How long Airflow may be away while a chain is followed: the chain itself goes on meanwhile."""
 _POLL_SECONDS: Final = 2.0
 _ENDED: Final = frozenset({"success", "failed"})
+T = TypeVar("T")
 
 
 def trigger(stack: Stack, flow: str, conf: dict[str, Any], say: Say, *, follow: bool) -> int:
@@ -27,7 +33,7 @@ def trigger(stack: Stack, flow: str, conf: dict[str, Any], say: Say, *, follow: 
 
     Raises:
         InputError: Airflow refuses the flow or its parameters.
-        TransientError: Airflow does not answer.
+        TransientError: Airflow does not answer, or not for PATIENCE_SECONDS while the chain is followed.
     """
     airflow = airflow_of(stack, "operator")
     flows = CHAIN[CHAIN.index(flow) :] if flow in CHAIN else (flow,)
@@ -45,20 +51,37 @@ def trigger(stack: Stack, flow: str, conf: dict[str, Any], say: Say, *, follow: 
 def _follow(airflow: Airflow, flows: tuple[str, ...], run: str, say: Say) -> dict[str, Any]:
     """Watch the flows, each until it ends. A flow that nobody started is the chain's end: the one before says why."""
     told: dict[tuple[str, str, int], str] = {}
+
+    def look(flow: str) -> str | None:
+        state = _state(airflow, flow, run)
+        if state is not None:
+            _tell(airflow, flow, run, told, say)
+        return state
+
     ended, failed = flows[0], False
     for following in flows:
-        state = _state(airflow, following, run)
+        state = _patiently(partial(look, following), say)
         if state is None:
             break
         while state not in _ENDED:
-            _tell(airflow, following, run, told, say)
             time.sleep(_POLL_SECONDS)
-            state = _state(airflow, following, run)
-        _tell(airflow, following, run, told, say)
+            state = _patiently(partial(look, following), say)
         ended, failed = following, state == "failed"
         if failed:
             break
-    return read_end(airflow, ended, run, failed=failed)
+    return _patiently(partial(read_end, airflow, ended, run, failed=failed), say)
+
+
+def _patiently(look: Callable[[], T], say: Say) -> T:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            return look()
+        except TransientError as error:
+            if time.monotonic() > deadline:
+                raise
+            say(f"  {error.message}; asking again")
+            time.sleep(_POLL_SECONDS)
 
 
 def _state(airflow: Airflow, flow: str, run: str) -> str | None:

@@ -90,6 +90,11 @@ class AirflowServer:
 
     def __init__(self, password: str, flows: dict[str, Flow] | None = None) -> None:
         self.password, self.flows = password, flows or {}
+        self.token, self.logins = "token", 0
+        self.instead: list[tuple[int, str]] = []
+        """Given to the next requests instead of an answer: status and body."""
+        self.outages: dict[str, int] = {}
+        """So many requests whose address holds these words are answered with 503."""
         self.run: str | None = None
         self.conf: dict[str, Any] = {}
 
@@ -106,7 +111,8 @@ class AirflowServer:
     def post(self, path: str, body: dict[str, Any]) -> tuple[int, Any]:
         if path == "/auth/token":
             known = body["password"] == self.password
-            return (201, {"access_token": "token"}) if known else (401, {"detail": "Invalid credentials"})
+            self.logins += 1
+            return (201, {"access_token": self.token}) if known else (401, {"detail": "Invalid credentials"})
         flow = path.split("/")[4]
         if flow not in self.flows:
             return 404, {"detail": f"The Dag with ID: `{flow}` was not found"}
@@ -151,16 +157,24 @@ def _handler(server: AirflowServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = urlsplit(self.path)
-            known = path.path.endswith("/health") or self.headers["Authorization"] == "Bearer token"
+            known = path.path.endswith("/health") or self.headers["Authorization"] == f"Bearer {server.token}"
+            for words in [words for words, left in server.outages.items() if left and words in self.path]:
+                server.outages[words] -= 1
+                self._send(503, {"detail": "away"})
+                return
             self._send(*(server.get(path.path, parse_qs(path.query)) if known else (401, {"detail": "log in"})))
 
         def do_POST(self) -> None:
             self._send(*server.post(self.path, json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
 
         def _send(self, status: int, content: Any) -> None:
+            status, text = server.instead.pop(0) if server.instead else (status, json.dumps(content))
+            if status < 100:
+                self.wfile.write(text.encode())
+                return
             self.send_response(status)
             self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
+            self.wfile.write(text.encode())
 
         def log_message(self, *_: Any) -> None:
             """Nothing is printed."""

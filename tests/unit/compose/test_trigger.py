@@ -136,6 +136,25 @@ def test_a_record_that_could_not_be_written_does_not_undo_a_deployment(
     assert (found.code, found.last["state"]) == (0, "deployed")
 
 
+def test_an_airflow_that_is_away_for_a_while_does_not_end_the_following(
+    stack: Stack, airflow: AirflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    airflow.flows[CHAIN[-1]].task("publish", "success", return_value=published("deployed"))
+    airflow.outages = {"dagRuns?": 2, "taskInstances?": 1, "xcomEntries": 1}
+    found = Followed(stack, airflow, capsys)
+    assert found.last["state"] == "deployed"
+    assert len([line for line in found.said if line.endswith("asking again")]) == 4
+
+
+def test_one_that_stays_away_ends_it(
+    stack: Stack, airflow: AirflowServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("compose.trigger.PATIENCE_SECONDS", 0.05)
+    airflow.outages = {"dagRuns?": 1_000_000}
+    with pytest.raises(TransientError, match="COMPOSE_AIRFLOW_UNREACHABLE"):
+        Followed(stack, airflow, capsys)
+
+
 def test_a_paused_flow_is_told_before_anyone_waits_for_it(
     stack: Stack, airflow: AirflowServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
