@@ -13,7 +13,7 @@ from compose.engine import Service, compose, docker, log_tail, remove_task_conta
 from compose.images import build, missing_images
 from compose.secrets_folder import make_secrets
 from compose.stack import Stack
-from core.errors import TransientError
+from core.errors import InputError, TransientError
 
 START_SECONDS: Final = 240.0
 _POLL_SECONDS: Final = 1.0
@@ -86,9 +86,16 @@ def describe(stack: Stack, say: Say) -> None:
 
 
 def airflow_of(stack: Stack, user: str) -> Airflow:
-    """A client of the stack's Airflow for one of its users."""
-    password = (stack.secrets / f"airflow_{user}").read_text(encoding="utf-8").strip()
-    return Airflow(stack.address, user, password)
+    """A client of the stack's Airflow for one of its users. Raises InputError where the stack was never made."""
+    path = stack.secrets / f"airflow_{user}"
+    if not path.is_file():
+        raise InputError(
+            "COMPOSE_STACK_ABSENT",
+            f"the stack {stack.name} has never been up: its users have no passwords",
+            where=str(path),
+            remedy="start it with `make up`, or name the stack that is: STACK=<name>",
+        )
+    return Airflow(stack.address, user, path.read_text(encoding="utf-8").strip())
 
 
 def _wait(stack: Stack, say: Say) -> None:

@@ -63,10 +63,10 @@ def _follow(airflow: Airflow, flows: tuple[str, ...], run: str, say: Say) -> dic
         state = _patiently(partial(look, following), say)
         if state is None:
             break
-        while state not in _ENDED:
+        while state is not None and state not in _ENDED:
             time.sleep(_POLL_SECONDS)
             state = _patiently(partial(look, following), say)
-        ended, failed = following, state == "failed"
+        ended, failed = following, state != "success"
         if failed:
             break
     return _patiently(partial(read_end, airflow, ended, run, failed=failed), say)

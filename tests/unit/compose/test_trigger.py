@@ -184,6 +184,19 @@ def test_a_wrong_password_is_refused_and_not_shown(stack: Stack, airflow: Airflo
     assert "quite-another" not in str(refused.value)
 
 
+def test_a_stack_that_was_never_up_is_said_to_be_none(stack: Stack) -> None:
+    with pytest.raises(InputError, match="COMPOSE_STACK_ABSENT"):
+        trigger(stack, CHAIN[0], {}, lambda _: None, follow=False)
+
+
+def test_a_run_that_someone_deleted_is_no_good_end(
+    stack: Stack, airflow: AirflowServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    airflow.flows[CHAIN[1]] = Flow(["running", "deleted"])
+    found = Followed(stack, airflow, capsys)
+    assert (found.code, found.last["state"], found.last["flow"]) == (1, "failed", CHAIN[1])
+
+
 def test_an_airflow_that_is_away_is_worth_another_try(stack: Stack) -> None:
     make_secrets(stack.secrets)
     with pytest.raises(TransientError, match="COMPOSE_AIRFLOW_UNREACHABLE"):
