@@ -9,14 +9,15 @@ from pathlib import Path
 
 from compose.configuration import OWN_TREE
 from compose.engine import compose, require_engine
-from compose.images import IMAGES, build
+from compose.images import DOCKERFILES, build, images_of
 from compose.lifecycle import bring_down, bring_up, describe
-from compose.stack import Stack
+from compose.stack import Ports, Stack
 from compose.trigger import trigger
 from core.errors import CoreError
 
 _EXAMPLES = """examples:
   python -m compose up --stack ml-assets-core --home .stack
+  python -m compose up --metrics --prometheus-port 9091
   python -m compose trigger --flow core_retrain_flow --conf '{"reason": "first run"}' --follow
   python -m compose down --delete --dry-run
 """
@@ -25,10 +26,11 @@ _EXAMPLES = """examples:
 def main(words: list[str]) -> int:
     """Do what the words ask for. Returns the exit code."""
     given = _parser().parse_args(words)
-    stack = Stack.named(given.stack, given.home, port=given.port, metrics_port=given.metrics_port, scale=given.scale)
+    ports = Ports(given.port, given.metrics_port, given.prometheus_port, given.grafana_port)
+    stack = Stack.named(given.stack, given.home, ports, scale=given.scale, metrics=given.metrics)
     require_engine()
     if given.action == "images":
-        build(given.only or list(IMAGES), _say)
+        build(given.only or images_of(stack), _say)
     elif given.action == "up":
         bring_up(stack, given.config, given.environment, _say)
     elif given.action == "down":
@@ -54,11 +56,14 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--home", type=Path, default=Path(".stack"), help="folder of its secrets and configuration")
     common.add_argument("--port", type=int, default=8080, help="where Airflow is served on this machine")
     common.add_argument("--metrics-port", type=int, default=9464, help="where the metrics are served on this machine")
+    common.add_argument("--metrics", action="store_true", help="a Prometheus and a Grafana that keep and show them")
+    common.add_argument("--prometheus-port", type=int, default=9090, help="where that Prometheus is on this machine")
+    common.add_argument("--grafana-port", type=int, default=3000, help="where that Grafana is on this machine")
     common.add_argument("--environment", choices=["dev", "stg", "prod"], default="dev", help="SERVICE_ENV")
     common.add_argument("--scale", action="store_true", help="two Celery workers instead of the scheduler's processes")
     actions = parser.add_subparsers(dest="action", required=True)
     images = actions.add_parser("images", parents=[common], help="build the images and say how large they are")
-    images.add_argument("--only", action="append", choices=list(IMAGES), help="this image only; may be repeated")
+    images.add_argument("--only", action="append", choices=list(DOCKERFILES), help="this image only; may be repeated")
     up = actions.add_parser("up", parents=[common], help="start everything and wait until it is healthy")
     up.add_argument("--config", type=Path, default=OWN_TREE, help="configuration tree: base/ and envs/")
     down = actions.add_parser("down", parents=[common], help="stop everything; data stays unless --delete")

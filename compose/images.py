@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from compose.engine import docker, has_image
-from compose.stack import REPOSITORY, version
+from compose.stack import REPOSITORY, Stack, version
 from core.errors import InputError
 from core.stores.code_version import code_hash
 
@@ -17,6 +17,10 @@ IMAGES: Final[Mapping[str, str]] = {
     "airflow": "images/airflow/Dockerfile",
     "engine-proxy": "images/engine-proxy/Dockerfile",
 }
+"""Name → Dockerfile of the images every stack runs."""
+METRICS_IMAGES: Final[Mapping[str, str]] = {"prometheus": "images/prometheus/Dockerfile"}
+"""Those of the profile `metrics`."""
+DOCKERFILES: Final[Mapping[str, str]] = {**IMAGES, **METRICS_IMAGES}
 MEGABYTE: Final = 1_000_000
 
 
@@ -25,16 +29,21 @@ def image(name: str) -> str:
     return f"ml-assets-core/{name}:{version()}"
 
 
-def missing_images() -> list[str]:
-    """Images the engine does not hold yet."""
-    return [name for name in IMAGES if not has_image(image(name))]
+def images_of(stack: Stack) -> list[str]:
+    """Names of the images of ours the stack runs."""
+    return [*IMAGES, *(METRICS_IMAGES if stack.metrics else ())]
+
+
+def missing_images(stack: Stack) -> list[str]:
+    """Those the engine does not hold yet."""
+    return [name for name in images_of(stack) if not has_image(image(name))]
 
 
 def build(names: list[str], say: Callable[[str], None], *, target: str | None = None, tag: str | None = None) -> None:
     """Build images of this working tree. Raises InputError where a build fails; its output has said why.
 
     Args:
-        names: which of IMAGES.
+        names: which of DOCKERFILES.
         say: told what is built and how large it became.
         target, tag: another stage of the Dockerfile, under another name.
     """
@@ -42,7 +51,7 @@ def build(names: list[str], say: Callable[[str], None], *, target: str | None = 
     for name in names:
         started, wanted = time.monotonic(), tag or image(name)
         say(f"Building {wanted} …")
-        command = ["docker", "build", "--file", IMAGES[name], "--tag", wanted]
+        command = ["docker", "build", "--file", DOCKERFILES[name], "--tag", wanted]
         command += ["--build-arg", f"CODE_HASH={code}", "--build-arg", f"VERSION={version()}"]
         command += ["--target", target] if target else []
         done = subprocess.run([*command, "."], cwd=REPOSITORY, check=False)  # noqa: S603 - our own words
@@ -50,7 +59,7 @@ def build(names: list[str], say: Callable[[str], None], *, target: str | None = 
             raise InputError(
                 "COMPOSE_IMAGE_BUILD",
                 f"the image {wanted} cannot be built",
-                where=IMAGES[name],
+                where=DOCKERFILES[name],
                 remedy="read the end of the build's output above",
             )
         size = int(docker("image", "inspect", "--format", "{{.Size}}", wanted)) // MEGABYTE

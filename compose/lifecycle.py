@@ -13,11 +13,13 @@ from compose.engine import Service, compose, docker, log_tail, remove_task_conta
 from compose.images import build, missing_images
 from compose.secrets_folder import make_secrets
 from compose.stack import Stack
-from core.errors import TransientError
+from core.errors import InputError, TransientError
 
 START_SECONDS: Final = 240.0
 _POLL_SECONDS: Final = 1.0
 _FLOWS: Final = 4
+VOLUMES: Final = ("archive", "config", "secrets", "postgres", "redis", "airflow-logs", "prometheus", "grafana")
+"""What follows a stack's name in the names of its volumes."""
 
 Say = Callable[[str], None]
 
@@ -33,7 +35,7 @@ def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> No
     """
     make_secrets(stack.secrets)
     lay_configuration(stack, tree)
-    if absent := missing_images():
+    if absent := missing_images(stack):
         build(absent, say)
     started = time.monotonic()
     say(f"Starting the stack {stack.name} …")
@@ -46,7 +48,10 @@ def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> No
     say(f"Healthy after {time.monotonic() - started:.0f} s.")
     say(f"Airflow: {stack.address}   users admin, operator, approver, viewer")
     say(f"Their passwords lie in {stack.secrets}/airflow_USER.")
-    say(f"Metrics: http://127.0.0.1:{stack.metrics_port}/metrics")
+    say(f"Metrics: http://127.0.0.1:{stack.ports.watch}/metrics")
+    if stack.metrics:
+        say(f"Prometheus: http://127.0.0.1:{stack.ports.prometheus}")
+        say(f"Grafana: http://127.0.0.1:{stack.ports.grafana}   user admin, password in {stack.secrets}/grafana_admin")
     say("`make trigger` starts the chain, `make logs` follows the logs, `make down` stops everything.")
 
 
@@ -55,15 +60,18 @@ def bring_down(stack: Stack, service_environment: str, say: Say, *, delete: bool
 
     Raises TransientError where the engine fails.
     """
-    volumes = docker("volume", "ls", "--quiet", "--filter", f"name=^{stack.name}-").split() if delete else []
     if dry_run:
+        own = {f"{stack.name}-{name}" for name in VOLUMES}
+        volumes = sorted(own.intersection(docker("volume", "ls", "--quiet").split())) if delete else []
         say("would stop " + (", ".join(service.name for service in services(stack.name)) or "nothing"))
         say("would delete " + (", ".join(volumes) or "nothing"))
         return
-    removed = remove_task_containers(stack.name)
     make_secrets(stack.secrets)
-    words = ["--profile", "scale", "down", "--remove-orphans", "--timeout", "30"]
-    compose([*words, "--volumes"] if delete else words, stack.variables(service_environment))
+    variables, profiles = stack.variables(service_environment), ["--profile", "scale", "--profile", "metrics"]
+    compose([*profiles, "stop", "--timeout", "30"], variables)  # who starts tasks goes before the tasks do
+    removed = remove_task_containers(stack.name)
+    words = [*profiles, "down", "--remove-orphans"]
+    compose([*words, "--volumes"] if delete else words, variables)
     say(f"Stopped {stack.name}; {removed} task containers removed; " + ("data deleted." if delete else "data kept."))
 
 
@@ -78,9 +86,16 @@ def describe(stack: Stack, say: Say) -> None:
 
 
 def airflow_of(stack: Stack, user: str) -> Airflow:
-    """A client of the stack's Airflow for one of its users."""
-    password = (stack.secrets / f"airflow_{user}").read_text(encoding="utf-8").strip()
-    return Airflow(stack.address, user, password)
+    """A client of the stack's Airflow for one of its users. Raises InputError where the stack was never made."""
+    path = stack.secrets / f"airflow_{user}"
+    if not path.is_file():
+        raise InputError(
+            "COMPOSE_STACK_ABSENT",
+            f"the stack {stack.name} has never been up: its users have no passwords",
+            where=str(path),
+            remedy="start it with `make up`, or name the stack that is: STACK=<name>",
+        )
+    return Airflow(stack.address, user, path.read_text(encoding="utf-8").strip())
 
 
 def _wait(stack: Stack, say: Say) -> None:

@@ -15,7 +15,8 @@ from core.errors import InputError
 
 GIVEN: Final = ("twelvedata_api_key", "slack_webhook_url", "pagerduty_integration_key")
 """Secrets of other parties: an operator puts them there. Until then the file is empty, and what needs it refuses."""
-USERS: Final = ("airflow_admin", "airflow_operator", "airflow_approver", "airflow_viewer")
+USERS: Final = ("airflow_admin", "airflow_operator", "airflow_approver", "airflow_viewer", "grafana_admin")
+"""Passwords of people."""
 _SHORTEST: Final = 12
 _REDIS_RULES: Final = {
     "health": "+ping",

@@ -17,21 +17,31 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,40}")
 
 
 @dataclass(frozen=True)
+class Ports:
+    """Where a stack is served, on this machine alone: Airflow, the watcher's metrics, Prometheus and Grafana."""
+
+    airflow: int
+    watch: int
+    prometheus: int
+    grafana: int
+
+
+@dataclass(frozen=True)
 class Stack:
     """What tells one stack from another on the same engine.
 
-    `home` holds its secrets and the configuration it runs with, and only its owner can look into it; `port` serves
-    Airflow and `metrics_port` the metrics, both on this machine alone.
+    `home` holds its secrets, which only its owner can read, and the configuration it runs with; `scale` is Celery
+    workers instead of the scheduler's processes, `metrics` a Prometheus and a Grafana of its own.
     """
 
     name: str
     home: Path
-    port: int
-    metrics_port: int
-    executor: str
+    ports: Ports
+    scale: bool
+    metrics: bool
 
     @classmethod
-    def named(cls, name: str, home: Path, *, port: int, metrics_port: int, scale: bool) -> Stack:
+    def named(cls, name: str, home: Path, ports: Ports, *, scale: bool, metrics: bool) -> Stack:
         """Raises InputError where the name is none the engine takes."""
         if not _NAME.fullmatch(name):
             raise InputError(
@@ -40,8 +50,7 @@ class Stack:
                 where="STACK",
                 remedy="give it small letters, digits and dashes",
             )
-        executor = "CeleryExecutor" if scale else "LocalExecutor"
-        return cls(name, home.expanduser().resolve() / name, port, metrics_port, executor)
+        return cls(name, home.expanduser().resolve() / name, ports, scale, metrics)
 
     @property
     def secrets(self) -> Path:
@@ -53,23 +62,30 @@ class Stack:
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://127.0.0.1:{self.ports.airflow}"
+
+    @property
+    def profiles(self) -> list[str]:
+        """Those of docker-compose.yaml that run beside what always does."""
+        return [name for name, wanted in (("scale", self.scale), ("metrics", self.metrics)) if wanted]
 
     def variables(self, service_environment: str) -> dict[str, str]:
         """Environment of the Compose command."""
         return {
             **os.environ,
             "COMPOSE_PROJECT_NAME": self.name,
-            "COMPOSE_PROFILES": "scale" if self.executor == "CeleryExecutor" else "",
+            "COMPOSE_PROFILES": ",".join(self.profiles),
             "STACK_NAME": self.name,
             "VERSION": version(),
             "SERVICE_ENV": service_environment,
             "STORAGE_BACKEND": "local",
             "LOG_LEVEL": "INFO",
-            "AIRFLOW_EXECUTOR": self.executor,
-            "AIRFLOW_BIND": f"127.0.0.1:{self.port}",
+            "AIRFLOW_EXECUTOR": "CeleryExecutor" if self.scale else "LocalExecutor",
+            "AIRFLOW_BIND": f"127.0.0.1:{self.ports.airflow}",
             "AIRFLOW_BASE_URL": self.address,
-            "METRICS_BIND": f"127.0.0.1:{self.metrics_port}",
+            "METRICS_BIND": f"127.0.0.1:{self.ports.watch}",
+            "PROMETHEUS_BIND": f"127.0.0.1:{self.ports.prometheus}",
+            "GRAFANA_BIND": f"127.0.0.1:{self.ports.grafana}",
             "CONFIG_SOURCE": str(self.configuration),
             "SECRETS_SOURCE": str(self.secrets),
             "ENGINE_SOCKET": SOCKET,

@@ -15,6 +15,7 @@ from airflow.providers.fab.auth_manager.cli_commands.utils import get_applicatio
 from airflow.providers.fab.www.security import permissions
 from airflow.utils.db import initdb
 
+from core.config.environment import Environment
 from core.config.environment_variables import read_service_environment
 from core.config.loader import load_settings
 
@@ -28,6 +29,7 @@ USERS: Final = {"admin": "Admin", "operator": "Operator", "approver": "Approver"
 def main() -> None:
     """Database, pools, roles and users."""
     environment = load_settings(Path(os.environ["CONFIG_ROOT"]), read_service_environment(os.environ)).environment
+    _require_own_names(environment)
     passwords = {user: _password(user) for user in USERS}
     initdb()
     for _, pool in environment.pools:
@@ -50,6 +52,16 @@ def main() -> None:
                 security.add_user(name, name, role, address, security.find_role(role), password=passwords[name])
             else:
                 security.reset_password(user.id, passwords[name])
+
+
+def _require_own_names(environment: Environment) -> None:
+    """Tasks run as containers of this stack, on its network: another stack's volumes would be taken silently."""
+    stack = os.environ["AIRFLOW__API__INSTANCE_NAME"]
+    if environment.runner == "process":
+        sys.exit("environment.yaml: runner is process, and no process of a task can run here: make it docker")
+    if environment.runner == "docker" and environment.docker.network != stack:
+        found = environment.docker.network
+        sys.exit(f"environment.yaml: docker.network is {found}, of another stack than {stack}: name this one's there")
 
 
 def _password(user: str) -> str:

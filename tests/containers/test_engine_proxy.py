@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from typing import Any
 import docker
 import pytest
 from docker.errors import APIError
-from docker.types import Mount
+from docker.types import DriverConfig, Mount
 
 from compose.images import image
 from compose.stack import SOCKET
@@ -66,6 +68,8 @@ def test_a_task_runs_through_it(address: str) -> None:
         {"network_mode": "host"},
         {"cap_add": ["SYS_ADMIN"]},
         {"devices": ["/dev/null:/dev/null"]},
+        {"mounts": [Mount("/host", None, type="volume", driver_config=DriverConfig("local", {"o": "bind"}))]},
+        {"security_opt": ["seccomp=unconfined"]},
     ],
     ids=lambda host: next(iter(host)),
 )
@@ -90,6 +94,63 @@ def test_only_the_task_image_as_an_ordinary_user(address: str, what: dict[str, A
     client = docker.APIClient(base_url=f"tcp://{address}", version="auto")
     with pytest.raises(APIError, match=words):
         _create(client, **what)
+
+
+PLAIN = json.dumps(
+    {"Image": TASKS, "User": USER, "Cmd": ["true"], "HostConfig": {"ReadonlyRootfs": True, "Binds": None}},
+    ensure_ascii=False,
+)
+PADDING = 100_000 * " "
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PLAIN[:-1] + ',"hostconfig":{"privileged":true}}',
+        PLAIN[:-1] + ',"HostConfig":{"Privileged":true}}',
+        PLAIN[:-1] + f',{PADDING}"hostconfig":{{"ReadonlyRootfs":false}}}}',
+        PLAIN.replace('"Binds": null', '"privileged" : true'),
+        PLAIN.replace('"Binds": null', '"Binds" : ["/:/host"]'),
+        PLAIN.replace('"Binds": null', '"Bindſ":["/:/host"]'),
+        PLAIN.replace('"Binds": null', '"Bind\\u017f":["/:/host"]'),
+        PLAIN.replace('"Binds": null', '"Net\u212aey":1'),
+        PLAIN.replace('"Binds": null', '"maskedPaths":[]'),
+        PLAIN[:-1] + ',"image":"postgres:18-bookworm"}',
+        PLAIN[:-1] + ',"Image":"postgres:18-bookworm"}',
+        PLAIN[:-1] + ',"uSer":"0"}',
+        PLAIN.replace('"HostConfig": {"ReadonlyRootfs": true', '"HostConfig.ReadonlyRootfs": true, "X": {"Y": 1'),
+    ],
+    ids=lambda body: body.replace(PADDING, "…")[-40:],
+)
+def test_no_spelling_hides_what_is_asked(address: str, body: str) -> None:
+    assert _posted(address, "/containers/create", body.encode()) == 403
+
+
+def test_what_is_not_read_whole_is_refused(address: str) -> None:
+    late = PLAIN[:-1] + 119_000 * " " + "}"
+    assert _posted(address, "/containers/create", late.encode(), {"X-Fat": "a" * 12_000}) == 403
+    pieces = iter([PLAIN[:-1].encode(), b"}"])
+    assert _posted(address, "/containers/create", pieces, {"Transfer-Encoding": "chunked"}) == 403
+
+
+@pytest.mark.parametrize(
+    ("query", "body"),
+    [
+        ("fromImage=ml-assets-core/tasks", b"fromImage=&fromSrc=http://other&repo=ml-assets-core/tasks"),
+        ("fromImage=ml-assets-core/tasks&fromSrc=-&repo=ml-assets-core/tasks", b""),
+        ("from%49mage=other&fromImage=ml-assets-core/tasks", b""),
+    ],
+)
+def test_only_the_task_image_itself_is_pulled(address: str, query: str, body: bytes) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert _posted(address, f"/images/create?{query}", body, form) == 403
+
+
+def test_a_pull_of_the_task_image_reaches_the_engine(address: str) -> None:
+    client = docker.APIClient(base_url=f"tcp://{address}", version="auto")
+    with pytest.raises(APIError) as answered:
+        client.pull("ml-assets-core/tasks", tag="no-such-tag")
+    assert "engine proxy" not in str(answered.value)
 
 
 @pytest.mark.parametrize(
@@ -130,6 +191,17 @@ def _create(
         image=image, user=user, command=command or ["true"], host_config=client.create_host_config(**settings)
     )
     return str(made["Id"])
+
+
+def _posted(address: str, path: str, body: bytes | Iterator[bytes], headers: dict[str, str] | None = None) -> int:
+    connection = http.client.HTTPConnection(address, timeout=10)
+    chunked = "Transfer-Encoding" in (headers or {})
+    try:
+        given = {"Content-Type": "application/json", **(headers or {})}
+        connection.request("POST", path, body, given, encode_chunked=chunked)
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def _status(method: str, address: str) -> int:
