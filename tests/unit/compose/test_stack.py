@@ -22,12 +22,12 @@ PORTS = Ports(8080, 9464, 9090, 3000)
 @pytest.mark.parametrize("name", ["", "a", "A-b", "-ab", "a_b", "a b", "a/../b", "a" * 43, "ab\n", "$(x)"])
 def test_a_name_the_engine_would_not_take_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="COMPOSE_STACK_NAME"):
-        Stack.named(name, tmp_path, PORTS, scale=False, metrics=False)
+        Stack.named(name, tmp_path, PORTS, scale=False, metrics=False, storage="local")
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{1,40}", fullmatch=True))
 def test_each_name_has_a_folder_of_its_own(name: str) -> None:
-    stack = Stack.named(name, Path("/home"), PORTS, scale=False, metrics=False)
+    stack = Stack.named(name, Path("/home"), PORTS, scale=False, metrics=False, storage="local")
     assert stack.home == Path("/home").resolve() / name
 
 
