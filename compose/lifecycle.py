@@ -18,7 +18,7 @@ from core.errors import InputError, TransientError
 START_SECONDS: Final = 240.0
 _POLL_SECONDS: Final = 1.0
 _FLOWS: Final = 4
-VOLUMES: Final = ("archive", "config", "secrets", "postgres", "redis", "airflow-logs", "prometheus", "grafana")
+VOLUMES: Final = ("archive", "keys", "config", "secrets", "postgres", "redis", "airflow-logs", "prometheus", "grafana")
 """What follows a stack's name in the names of its volumes."""
 
 Say = Callable[[str], None]
