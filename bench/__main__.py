@@ -10,14 +10,21 @@ from bench.measurement import Measurement, as_json, table
 
 BENCHES = ("features", "feature_memory", "theta", "decision", "retrain")
 """Modules of this package, each with `measure(size) -> list[Measurement]`."""
+ON_REQUEST = ("sharing",)
+"""The same, which take longer than all of those together."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Speed and memory beside well-known peers.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"among {', '.join(BENCHES)}; all unless given")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"among {', '.join(BENCHES)}, all of them unless given; or {', '.join(ON_REQUEST)}",
+    )
     parser.add_argument("--bars", type=int, default=1_100_000, help="bars a pair (default: %(default)s)")
     chosen = parser.parse_args()
-    unknown = set(chosen.names) - set(BENCHES)
+    unknown = set(chosen.names) - {*BENCHES, *ON_REQUEST}
     if unknown:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}")
     found: list[Measurement] = []

@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import get_args
 
 from compose.configuration import OWN_TREE
 from compose.engine import compose, require_engine
 from compose.images import DOCKERFILES, build, images_of
 from compose.lifecycle import bring_down, bring_up, describe
-from compose.stack import Ports, Stack
+from compose.stack import Ports, Stack, Storage
 from compose.trigger import trigger
 from core.errors import CoreError
 
@@ -27,7 +28,7 @@ def main(words: list[str]) -> int:
     """Do what the words ask for. Returns the exit code."""
     given = _parser().parse_args(words)
     ports = Ports(given.port, given.metrics_port, given.prometheus_port, given.grafana_port)
-    stack = Stack.named(given.stack, given.home, ports, scale=given.scale, metrics=given.metrics)
+    stack = Stack.named(given.stack, given.home, ports, scale=given.scale, metrics=given.metrics, storage=given.storage)
     require_engine()
     if given.action == "images":
         build(given.only or images_of(stack), _say)
@@ -61,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--grafana-port", type=int, default=3000, help="where that Grafana is on this machine")
     common.add_argument("--environment", choices=["dev", "stg", "prod"], default="dev", help="SERVICE_ENV")
     common.add_argument("--scale", action="store_true", help="two Celery workers instead of the scheduler's processes")
+    common.add_argument("--storage", choices=get_args(Storage), default="local", help="a volume, or the secrets' store")
     actions = parser.add_subparsers(dest="action", required=True)
     images = actions.add_parser("images", parents=[common], help="build the images and say how large they are")
     images.add_argument("--only", action="append", choices=list(DOCKERFILES), help="this image only; may be repeated")

@@ -13,11 +13,15 @@ from core.errors import InputError
 OWN_TREE: Final = REPOSITORY / "configs"
 CONTAINER_ENVIRONMENT: Final = REPOSITORY / "images" / "compose" / "environment.yaml"
 """`envs/dev/environment.yaml` where tasks are containers of this stack; $STACK stands for its name."""
-_ENVIRONMENT: Final = Path("envs", "dev", "environment.yaml")
+_LAPTOP: Final = Path("envs", "dev")
+_ENVIRONMENT: Final = "environment.yaml"
 
 
 def lay_configuration(stack: Stack, tree: Path) -> None:
-    """Copy `tree` into the stack's folder. A laptop's dev environment becomes that of containers; any other is kept.
+    """Copy `tree` into the stack's folder. What dev says for a laptop gives way to the stack; any other file is kept.
+
+    The environment becomes that of containers. With s3 the store is not local, and with workers a task has parts, as in
+    base.
 
     Raises:
         InputError: the tree has no base/.
@@ -31,7 +35,14 @@ def lay_configuration(stack: Stack, tree: Path) -> None:
         )
     shutil.rmtree(stack.configuration, ignore_errors=True)
     shutil.copytree(tree, stack.configuration)
-    given = tree / _ENVIRONMENT
-    if given.is_file() and given.read_bytes() == (OWN_TREE / _ENVIRONMENT).read_bytes():
+    if _is_laptops(tree, _ENVIRONMENT):
         text = Template(CONTAINER_ENVIRONMENT.read_text(encoding="utf-8")).substitute(STACK=stack.name)
-        (stack.configuration / _ENVIRONMENT).write_text(text, encoding="utf-8")
+        (stack.configuration / _LAPTOP / _ENVIRONMENT).write_text(text, encoding="utf-8")
+    for name, given_up in (("ml_core_storage.yaml", stack.storage == "s3"), ("retrain_policy.yaml", stack.scale)):
+        if given_up and _is_laptops(tree, name):
+            (stack.configuration / _LAPTOP / name).unlink()
+
+
+def _is_laptops(tree: Path, name: str) -> bool:
+    given = tree / _LAPTOP / name
+    return given.is_file() and given.read_bytes() == (OWN_TREE / _LAPTOP / name).read_bytes()

@@ -82,10 +82,10 @@ def log_tail(service: Service) -> str:
 
 
 def remove_task_containers(stack: str) -> int:
-    """Remove the tasks' containers on the stack's network; returns how many there were."""
+    """Remove the tasks' containers on the stack's network, and what they worked in; returns how many there were."""
     found = docker("ps", "--all", "--quiet", "--filter", f"label={TASK_LABEL}", "--filter", f"network={stack}").split()
     if found:
-        docker("rm", "--force", *found)
+        docker("rm", "--force", "--volumes", *found)
     return len(found)
 
 

@@ -11,14 +11,14 @@ from compose.airflow import Airflow
 from compose.configuration import lay_configuration
 from compose.engine import Service, compose, docker, log_tail, remove_task_containers, services
 from compose.images import build, missing_images
-from compose.secrets_folder import make_secrets
+from compose.secrets_folder import make_secrets, require_store
 from compose.stack import Stack
 from core.errors import InputError, TransientError
 
 START_SECONDS: Final = 240.0
 _POLL_SECONDS: Final = 1.0
 _FLOWS: Final = 4
-VOLUMES: Final = ("archive", "config", "secrets", "postgres", "redis", "airflow-logs", "prometheus", "grafana")
+VOLUMES: Final = ("archive", "keys", "config", "secrets", "postgres", "redis", "airflow-logs", "prometheus", "grafana")
 """What follows a stack's name in the names of its volumes."""
 
 Say = Callable[[str], None]
@@ -30,10 +30,13 @@ def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> No
     Harmless when it runs: Compose starts again only what has changed.
 
     Raises:
-        InputError: the configuration tree or a secret is unusable, an image cannot be built.
+        InputError: the configuration tree or a secret is unusable, the object store is not named, an image cannot be
+            built.
         TransientError: the engine failed, or a service did not become healthy in time.
     """
     make_secrets(stack.secrets)
+    if stack.storage == "s3":
+        require_store(stack.secrets)
     lay_configuration(stack, tree)
     if absent := missing_images(stack):
         build(absent, say)

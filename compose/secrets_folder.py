@@ -13,7 +13,10 @@ from typing import Final
 
 from core.errors import InputError
 
-GIVEN: Final = ("twelvedata_api_key", "slack_webhook_url", "pagerduty_integration_key")
+STORE_ADDRESS: Final = ("s3_endpoint_url", "s3_bucket")
+STORE: Final = (*STORE_ADDRESS, "s3_access_key_id", "s3_secret_access_key")
+"""What names the object store, and what opens it."""
+GIVEN: Final = ("twelvedata_api_key", "slack_webhook_url", "pagerduty_integration_key", *STORE)
 """Secrets of other parties: an operator puts them there. Until then the file is empty, and what needs it refuses."""
 USERS: Final = ("airflow_admin", "airflow_operator", "airflow_approver", "airflow_viewer", "grafana_admin")
 """Passwords of people."""
@@ -21,7 +24,7 @@ _SHORTEST: Final = 12
 _REDIS_RULES: Final = {
     "health": "+ping",
     "core": "~core:* &core:* +@all -@admin -@dangerous +info",
-    "celery": "~default ~celery* ~_kombu* ~unacked* ~*.pidbox ~*.reply.* &* +@all -@admin -@dangerous +info",
+    "celery": "~default* ~celery* ~_kombu* ~unacked* ~*.pidbox* ~*.reply.* &* +@all -@admin -@dangerous +info",
 }
 
 
@@ -58,6 +61,23 @@ def make_secrets(folder: Path) -> None:
     for name in GIVEN:
         if not (folder / name).exists():
             _write(folder / name, "")
+
+
+def read_given(folder: Path, name: str) -> str:
+    """What an operator put there; empty where nobody has."""
+    path = folder / name
+    return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def require_store(folder: Path) -> None:
+    """Raise InputError naming each file of STORE that is empty."""
+    if empty := [name for name in STORE if not read_given(folder, name)]:
+        raise InputError(
+            "COMPOSE_STORE_ABSENT",
+            f"the object store is not named: {', '.join(empty)}",
+            where=str(folder),
+            remedy="write each into its file of that name; docs/storage.md says what they are",
+        )
 
 
 def _access_list(passwords: Mapping[str, str]) -> str:

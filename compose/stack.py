@@ -7,12 +7,15 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from compose.secrets_folder import STORE_ADDRESS, read_given
 from core.errors import InputError, TransientError
 
 REPOSITORY: Final = Path(__file__).resolve().parent.parent
 SOCKET: Final = "/var/run/docker.sock"
+Storage = Literal["local", "s3"]
+
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{1,40}")
 
 
@@ -31,7 +34,8 @@ class Stack:
     """What tells one stack from another on the same engine.
 
     `home` holds its secrets, which only its owner can read, and the configuration it runs with; `scale` is Celery
-    workers instead of the scheduler's processes, `metrics` a Prometheus and a Grafana of its own.
+    workers instead of the scheduler's processes, `metrics` a Prometheus and a Grafana of its own, `storage` where the
+    archive lies.
     """
 
     name: str
@@ -39,9 +43,10 @@ class Stack:
     ports: Ports
     scale: bool
     metrics: bool
+    storage: Storage
 
     @classmethod
-    def named(cls, name: str, home: Path, ports: Ports, *, scale: bool, metrics: bool) -> Stack:
+    def named(cls, name: str, home: Path, ports: Ports, *, scale: bool, metrics: bool, storage: Storage) -> Stack:
         """Raises InputError where the name is none the engine takes."""
         if not _NAME.fullmatch(name):
             raise InputError(
@@ -50,7 +55,7 @@ class Stack:
                 where="STACK",
                 remedy="give it small letters, digits and dashes",
             )
-        return cls(name, home.expanduser().resolve() / name, ports, scale, metrics)
+        return cls(name, home.expanduser().resolve() / name, ports, scale, metrics, storage)
 
     @property
     def secrets(self) -> Path:
@@ -78,7 +83,8 @@ class Stack:
             "STACK_NAME": self.name,
             "VERSION": version(),
             "SERVICE_ENV": service_environment,
-            "STORAGE_BACKEND": "local",
+            "STORAGE_BACKEND": self.storage,
+            **{name.upper(): read_given(self.secrets, name) for name in STORE_ADDRESS if self.storage == "s3"},
             "LOG_LEVEL": "INFO",
             "AIRFLOW_EXECUTOR": "CeleryExecutor" if self.scale else "LocalExecutor",
             "AIRFLOW_BIND": f"127.0.0.1:{self.ports.airflow}",

@@ -10,6 +10,7 @@ import typer
 
 from core.config.environment_variables import BACKEND
 from core.errors import InputError
+from core.stores.object_storage.layout import Layout
 from core.stores.object_storage.locks import StorageLocks
 from core.stores.object_storage.sweep import sweep
 from tasks.app import run_task
@@ -47,6 +48,18 @@ def upload_archive(command: typer.Context) -> None:
     run_task(command, "storage", upload)
 
 
+@app.command("fetch")
+def fetch_folder(
+    command: typer.Context,
+    folder: Annotated[str, typer.Argument(help="Folder below ARCHIVE_PATH, e.g. runs/20240101_0000_0123abcd/gates.")],
+) -> None:
+    """Fetch a folder of the store into ARCHIVE_PATH, to be read there.
+
+    Example: python -m tasks --config configs storage fetch runs/20240101_0000_0123abcd/gates
+    """
+    run_task(command, "storage", lambda context: fetch(context, folder))
+
+
 def sweep_unnamed(context: TaskContext, *, delete: bool) -> TaskResult:
     """Body of `sweep`. Raises InputError and TransientError as core.stores.object_storage.sweep does."""
     _require_store(context)
@@ -82,6 +95,30 @@ def upload(context: TaskContext) -> TaskResult:
     with ExitStack() as held:
         MirroredStorage(context, "storage upload", held).upload()
     return TaskResult(outputs={"archive": str(context.roots.archive)})
+
+
+def fetch(context: TaskContext, folder: str) -> TaskResult:
+    """Body of `fetch`.
+
+    Raises:
+        InputError: the store holds no such folder or refuses the caller, or ARCHIVE_PATH holds files from elsewhere.
+        TransientError: the store, PostgreSQL or the disk does not answer.
+    """
+    _require_store(context)
+    archive = context.roots.archive
+    plain = all(part and not part.startswith(".") for part in folder.split("/"))
+    if plain and Layout.of(context.settings.ml_core_storage).root_of(folder):
+        with ExitStack() as held:
+            MirroredStorage(context, "storage fetch", held).pull(archive / folder)
+        files = sorted(str(path.relative_to(archive)) for path in (archive / folder).rglob("*") if path.is_file())
+        if files:
+            return TaskResult(outputs={"files": files})
+    raise InputError(
+        "STORAGE_FOLDER_ABSENT",
+        "the object store holds no such folder",
+        where=folder,
+        remedy="name a folder below one of the roots of ml_core_storage.yaml, such as runs/RUN/gates",
+    )
 
 
 def _require_store(context: TaskContext) -> None:

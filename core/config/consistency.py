@@ -82,6 +82,8 @@ def _environment(named: Environment, environment: str) -> Iterator[Fault]:
         yield Fault("environment.yaml", "name", f"{environment}, the environment it is read for")
     if named.kubernetes.cpu.request_milli > named.kubernetes.cpu.limit_milli:
         yield Fault("environment.yaml", "kubernetes.cpu.request_milli", "at most kubernetes.cpu.limit_milli")
+    if named.runner == "docker" and (len(named.signing.folders) > 1 or "." in named.signing.folders):
+        yield Fault("environment.yaml", "signing", "both keys in one folder below ARCHIVE_PATH, which is a volume")
 
 
 def _zone(file: str, key: str, zone: str) -> Iterator[Fault]:

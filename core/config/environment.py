@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -22,10 +23,15 @@ Image = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9./_-]*:[A-Za-
 
 
 class Signing(ConfigModel):
-    """Key pair of the artifact bundle, as files below ARCHIVE_PATH or mounted secrets."""
+    """Key pair of the artifact bundle, as files below ARCHIVE_PATH."""
 
     private_key: RelativeRoot
     public_key: RelativeRoot
+
+    @property
+    def folders(self) -> frozenset[str]:
+        """The folders the keys lie in, relative to ARCHIVE_PATH; "." where one lies in none."""
+        return frozenset(str(PurePosixPath(key).parent) for key in (self.private_key, self.public_key))
 
 
 Size = Annotated[str, StringConstraints(pattern=r"^\d+[mg]$")]
@@ -35,9 +41,10 @@ UserAndGroup = Annotated[str, StringConstraints(pattern=r"^[1-9]\d*:[1-9]\d*$")]
 
 
 class DockerVolumes(ConfigModel):
-    """Named volumes of a task's container. Only the archive can be written."""
+    """Named volumes of a task's container. Only the archive can be written; with s3 an unnamed one is in its place."""
 
     archive: VolumeName
+    keys: VolumeName
     config: VolumeName
     secrets: VolumeName
 

@@ -134,7 +134,7 @@ class ContainerTask(DockerOperator):
             self.log.info("Removing the container %s (%s)", container["Id"], container.get("State", ""))
             try:
                 self.cli.stop(container["Id"], timeout=STOP_SECONDS)
-                self.cli.remove_container(container["Id"], force=True)
+                self.cli.remove_container(container["Id"], v=True, force=True)
             except APIError as error:
                 if error.status_code not in _GOING:
                     raise

@@ -6,11 +6,11 @@ import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from airflow.sdk import BaseOperator
 
-from core.config.environment_variables import BACKEND, required_names
+from core.config.environment_variables import BACKEND, StorageBackend, required_names
 from core.config.faults import ConfigurationError, Fault
 from core.config.settings import Settings
 from dags.factory.command_line import task_words
@@ -114,7 +114,7 @@ class TaskFactory:
         environment = self.settings.environment
         if environment.runner == "process":
             return {}
-        plain, files = self._container_variables()
+        plain, files = self._container_variables(self._backend)
         if environment.runner == "kubernetes":
             return {"plan": PodPlan(environment.kubernetes, environment.name, self.config_root, plain, files, seconds)}
         return self._docker(plain, files)
@@ -123,12 +123,15 @@ class TaskFactory:
         from docker.types import Mount  # noqa: PLC0415 - as above
 
         docker = self.settings.environment.docker
-        volumes = docker.volumes
+        volumes, archive = docker.volumes, plain["ARCHIVE_PATH"]
+        (keys,) = self.settings.environment.signing.folders
+        scratch = self._backend == "s3"  # a volume without a name, which is removed with the container
         return {
             "image": docker.image,
             "environment": {**plain, **files},
             "mounts": [
-                Mount(target=plain["ARCHIVE_PATH"], source=volumes.archive, type="volume"),
+                Mount(target=archive, source=None if scratch else volumes.archive, type="volume"),
+                Mount(target=f"{archive}/{keys}", source=volumes.keys, type="volume", read_only=True),
                 Mount(target=self.config_root, source=volumes.config, type="volume", read_only=True),
                 Mount(target=_folder_of(files), source=volumes.secrets, type="volume", read_only=True),
             ],
@@ -148,14 +151,19 @@ class TaskFactory:
             },
         }
 
-    def _container_variables(self) -> tuple[dict[str, str], dict[str, str]]:
+    @property
+    def _backend(self) -> StorageBackend | None:
+        """Where the archive lies; None where the environment does not say, which is a missing variable."""
+        pinned = self.settings.ml_core_storage.backend
+        chosen = self.environ.get(BACKEND) if pinned == "variable" else pinned
+        return next((backend for backend in get_args(StorageBackend) if backend == chosen), None)
+
+    def _container_variables(self, backend: StorageBackend | None) -> tuple[dict[str, str], dict[str, str]]:
         """Plain variables, and NAME_FILE → path for secrets. Raises ConfigurationError naming each that is missing."""
         plain: dict[str, str] = {}
         files: dict[str, str] = {}
         faults: list[Fault] = []
-        storage = self.settings.ml_core_storage
-        backend = self.environ.get(BACKEND) if storage.backend == "variable" else storage.backend
-        required = required_names(self.settings.environment, storage, "s3" if backend == "s3" else None)
+        required = required_names(self.settings.environment, self.settings.ml_core_storage, backend)
         for name in sorted({*required, "ARCHIVE_PATH"}):
             variable, values = (name, plain) if name in _PLAIN else (f"{name}_FILE", files)
             if self.environ.get(variable):

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from airflow.plugins_manager import AirflowPlugin
 
-from core.config.environment_variables import read_required, read_service_environment
+from core.config.environment_variables import BACKEND, read_required, read_service_environment
 from core.config.loader import load_settings
 from dags.factory.report_link import PREFIX, ReportLink
 
@@ -49,6 +49,15 @@ def find_report(archive: Path, runs_root: str, path: str) -> Path | None:
     return file if within and file.suffix in _SERVED and file.is_file() else None
 
 
+def absence(path: str, backend: str | None) -> str:
+    """What is said where a report is not on this disk. With an object store it may be there."""
+    if backend != "s3":
+        return "there is no such report"
+    folder = "/".join(path.split("/")[:3])
+    command = f"docker exec STACK_watch_1 entrypoint python -m tasks --trace-id=reports storage fetch {folder}"
+    return f"this report lies in the object store; once fetched it is here: {command}"
+
+
 def make_app() -> Any:
     """Serves GET {PREFIX}/{runs_root}/{run}/gates/… and …/report/… to those who may read the flows."""
     from airflow.api_fastapi.core_api.security import requires_access_dag  # noqa: PLC0415 - the API server's only
@@ -62,7 +71,7 @@ def make_app() -> Any:
     def report(path: str) -> Any:
         file = find_report(*_archive_and_runs(), path)
         if file is None:
-            raise HTTPException(404, "there is no such report")
+            raise HTTPException(404, absence(path, os.environ.get(BACKEND)))
         kind, headers = _SERVED[file.suffix]
         return FileResponse(file, media_type=kind, headers={"X-Content-Type-Options": "nosniff", **headers})
 

@@ -26,11 +26,7 @@ class Fakes:
     @staticmethod
     def give_addresses(stack: RunningStack) -> None:
         """Write the secrets of both before the stack comes up."""
-        secrets = {"slack_webhook_url": f"http://slack:{PORT}{WEBHOOK}", "pagerduty_integration_key": ROUTING_KEY}
-        for name, value in secrets.items():
-            path = REPOSITORY / ".stack" / stack.name / "secrets" / name
-            path.write_text(value, encoding="utf-8")
-            path.chmod(0o644)
+        stack.give({"slack_webhook_url": f"http://slack:{PORT}{WEBHOOK}", "pagerduty_integration_key": ROUTING_KEY})
 
     def start(self, *services: str) -> None:
         """Start both, or the ones named."""

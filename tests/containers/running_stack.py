@@ -49,12 +49,14 @@ class RunningStack:
     name: str
     config: Path | None = None
     scale: bool = False
+    storage: str = "local"
     port: int = field(default_factory=lambda: free_ports(1)[0])
     metrics_port: int = field(default_factory=lambda: free_ports(1)[0])
 
     def make(self, target: str, **settings: object) -> subprocess.CompletedProcess[str]:
         """Run a target of the Makefile for this stack, its variables those of an ordinary shell."""
         given = {"STACK": self.name, "PORT": self.port, "METRICS_PORT": self.metrics_port, "SCALE": int(self.scale)}
+        given["STORAGE"] = self.storage
         words = [f"{name}={value}" for name, value in {**given, **settings}.items()]
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
         return subprocess.run(
@@ -85,6 +87,13 @@ class RunningStack:
 
     def secret(self, name: str) -> str:
         return (REPOSITORY / ".stack" / self.name / "secrets" / name).read_text(encoding="utf-8").strip()
+
+    def give(self, secrets: Mapping[str, str]) -> None:
+        """Write secrets of other parties before the stack comes up."""
+        for name, value in secrets.items():
+            path = REPOSITORY / ".stack" / self.name / "secrets" / name
+            path.write_text(value, encoding="utf-8")
+            path.chmod(0o644)
 
     def container(self, service: str) -> str:
         """Id of a service's container."""

@@ -34,6 +34,14 @@ def fault_tree(folder: Path, stack: str) -> Path:
     return root
 
 
+def scale_tree(folder: Path) -> Path:
+    """Three pairs whose model is always approved and published without asking, and quick retries."""
+    root = markets.small(folder)
+    _lenient(root)
+    change(root, "retrain_policy.yaml", "retries.delay_seconds", 2.0)
+    return root
+
+
 def container_environment(stack: str) -> dict[str, Any]:
     """What `make up` puts in the place of a laptop's environment."""
     text = Template(CONTAINER_ENVIRONMENT.read_text(encoding="utf-8")).substitute(STACK=stack)

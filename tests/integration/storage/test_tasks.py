@@ -111,3 +111,14 @@ def test_a_local_archive_is_not_overwritten_but_taken_to_the_store(machines: Mac
     assert machines.next().outputs("ingest")["partitions_written"] == 0
     assert command.outputs("ingest")["partitions_written"] == 0
     assert machines.next().outputs("storage", "sweep")["unnamed"] == 0
+
+
+def test_a_folder_is_fetched_to_be_read_and_nothing_outside_the_store_is_named(machines: Machines) -> None:
+    machines.next().outputs("ingest")
+    reader = machines.next()
+    files = reader.outputs("storage", "fetch", "canonical")["files"]
+    assert files
+    assert set(files_below(archive_of(reader))) == {*files, "keys/signing.pem"}
+    for folder in ("keys", "runs/none/gates", "canonical/../keys", "/etc", "canonical/", ".."):
+        assert reader.refusal("storage", "fetch", folder)[:2] == (20, "STORAGE_FOLDER_ABSENT")
+    assert set(files_below(archive_of(reader))) == {*files, "keys/signing.pem"}

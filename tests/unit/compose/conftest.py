@@ -16,7 +16,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     socket = tmp_path / "docker.sock"
     socket.touch()
     monkeypatch.setattr("compose.stack.SOCKET", str(socket))
-    return Stack.named("a-stack", tmp_path / "home", Ports(1, 2, 3, 4), scale=False, metrics=False)
+    return Stack.named("a-stack", tmp_path / "home", Ports(1, 2, 3, 4), scale=False, metrics=False, storage="local")
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def test_only_task_containers_of_this_stacks_network_are_removed(engine: Engine)
     start = "docker ps --all --quiet --filter label=ml-assets-core.task --filter network=a-stack"
     engine.says(start, "one\ntwo\n")
     assert remove_task_containers("a-stack") == 2
-    assert engine.calls[-1] == "docker rm --force one two"
+    assert engine.calls[-1] == "docker rm --force --volumes one two"
     assert remove_task_containers("another") == 0
     assert sum("rm --force" in call for call in engine.calls) == 1
 

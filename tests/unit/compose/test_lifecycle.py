@@ -90,7 +90,7 @@ def test_down_stops_who_starts_tasks_before_it_removes_tasks(engine: Engine, sta
     profiles = "--profile scale --profile metrics"
     assert done == [
         f"{profiles} stop --timeout 30",
-        "docker rm --force a-task",
+        "docker rm --force --volumes a-task",
         f"{profiles} down --remove-orphans",
     ]
     assert said == ["Stopped a-stack; 1 task containers removed; data kept."]

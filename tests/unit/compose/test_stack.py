@@ -22,12 +22,12 @@ PORTS = Ports(8080, 9464, 9090, 3000)
 @pytest.mark.parametrize("name", ["", "a", "A-b", "-ab", "a_b", "a b", "a/../b", "a" * 43, "ab\n", "$(x)"])
 def test_a_name_the_engine_would_not_take_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="COMPOSE_STACK_NAME"):
-        Stack.named(name, tmp_path, PORTS, scale=False, metrics=False)
+        Stack.named(name, tmp_path, PORTS, scale=False, metrics=False, storage="local")
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{1,40}", fullmatch=True))
 def test_each_name_has_a_folder_of_its_own(name: str) -> None:
-    stack = Stack.named(name, Path("/home"), PORTS, scale=False, metrics=False)
+    stack = Stack.named(name, Path("/home"), PORTS, scale=False, metrics=False, storage="local")
     assert stack.home == Path("/home").resolve() / name
 
 
@@ -60,7 +60,7 @@ def test_everything_is_served_on_this_machine_alone(stack: Stack) -> None:
 
 
 def test_every_variable_docker_compose_asks_for_is_given(stack: Stack) -> None:
-    asked = re.findall(r"\$\{(\w+)", (REPOSITORY / "docker-compose.yaml").read_text(encoding="utf-8"))
+    asked = re.findall(r"\$\{(\w+)[:}]", (REPOSITORY / "docker-compose.yaml").read_text(encoding="utf-8"))
     assert {name for name in asked if not stack.variables("dev").get(name)} == set()
 
 
@@ -85,7 +85,7 @@ def test_a_laptops_environment_becomes_that_of_containers_with_this_stacks_names
     assert laid["runner"]["value"] == "docker"
     docker = laid["docker"]["value"]
     assert docker["network"] == "a-stack"
-    assert set(docker["volumes"].values()) == {"a-stack-archive", "a-stack-config", "a-stack-secrets"}
+    assert set(docker["volumes"].values()) == {f"a-stack-{name}" for name in ("archive", "keys", "config", "secrets")}
     for part in ("base/universe.yaml", "envs/prod/environment.yaml"):
         assert (stack.configuration / part).read_bytes() == (OWN_TREE / part).read_bytes()
 

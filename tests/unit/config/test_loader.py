@@ -142,6 +142,8 @@ def test_the_report_names_where_and_what_to_do(tmp_path: Path) -> None:
         ("retrain_policy.yaml", "task_timeout_seconds.by_task.train", 0, "greater than or equal to 1"),
         ("environment.yaml", "kubernetes.image", "tasks:latest", "pinned, not 'latest'"),
         ("environment.yaml", "kubernetes.cpu.request_milli", 9000, "at most kubernetes.cpu.limit_milli"),
+        ("environment.yaml", "signing.public_key", "public/signing.pub", "both keys in one folder"),
+        ("environment.yaml", "signing", {"private_key": "a.pem", "public_key": "a.pub"}, "both keys in one folder"),
         ("environment.yaml", "kubernetes.memory", "3g", "pattern"),
         ("environment.yaml", "kubernetes.secret", "Core_Secrets", "pattern"),
         ("ml_core_storage.yaml", "canonical_root", "/mnt/x", "pattern"),

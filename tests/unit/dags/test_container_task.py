@@ -71,8 +71,9 @@ class Engine:
         assert timeout < 5, "Airflow kills a worker that takes longer to stop"
         self.stopped.append(container)
 
-    def remove_container(self, container: str, force: bool) -> None:
+    def remove_container(self, container: str, v: bool, force: bool) -> None:
         assert force
+        assert v, "the volume without a name stays behind"
         self.present.remove(container)
         self.removed.append(container)
         if self.on_remove is not None:

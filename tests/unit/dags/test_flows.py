@@ -251,6 +251,7 @@ def test_containers_are_pinned_bounded_and_hold_no_secret(docker_flows: Any) -> 
         assert not {name.removesuffix("_FILE") for name in secrets} & set(task.environment)
         assert [(mount["Type"], mount["Source"], mount["Target"], mount["ReadOnly"]) for mount in task.mounts] == [
             ("volume", docker.volumes.archive, DOCKER["ARCHIVE_PATH"], False),
+            ("volume", docker.volumes.keys, DOCKER["ARCHIVE_PATH"] + "/keys", True),
             ("volume", docker.volumes.config, DOCKER["CONFIG_ROOT"], True),
             ("volume", docker.volumes.secrets, "/run/secrets", True),
         ]
@@ -275,4 +276,8 @@ def test_containers_know_the_object_store_where_it_is_the_backend() -> None:
     missing = load_flows({**DOCKER, "STORAGE_BACKEND": "s3"}).import_errors
     assert all(name in text for text in missing.values() for name in store)
     dag = load_flows({**DOCKER, "STORAGE_BACKEND": "s3", **store}).dags["core_backtest_flow"]
-    assert store.items() <= dag.get_task("backtest").environment.items()
+    task = dag.get_task("backtest")
+    assert store.items() <= task.environment.items()
+    archive, keys = task.mounts[:2]
+    assert (archive["Type"], archive["Source"], archive["ReadOnly"]) == ("volume", None, False)
+    assert (keys["Source"], keys["Target"]) == (SETTINGS_STG.environment.docker.volumes.keys, "/srv/archive/keys")

@@ -138,3 +138,12 @@ def test_only_who_may_read_the_flows_sees_reports(client: Any) -> None:
     for name in (f"runs/{RUN}/run.json", f"runs/{RUN}/gates/%2e%2e/run.json", "keys/signing.pem"):
         assert client.get(f"/reports/{name}").status_code == 404
     assert client.post(f"/reports/{GATE}").status_code == 405
+
+
+def test_a_report_in_the_object_store_is_said_to_be_there(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    log_in(client, "VIEWER")
+    missing = f"/reports/runs/{RUN}/gates/features/index.html"
+    assert client.get(missing).json() == {"detail": "there is no such report"}
+    monkeypatch.setenv("STORAGE_BACKEND", "s3")
+    assert client.get(missing).json()["detail"].endswith(f"storage fetch runs/{RUN}/gates")
+    assert client.get(f"/reports/{GATE}").status_code == 200
