@@ -76,6 +76,7 @@ class Stack:
 
     def variables(self, service_environment: str) -> dict[str, str]:
         """Environment of the Compose command."""
+        stored = self.storage == "s3"
         return {
             **os.environ,
             "COMPOSE_PROJECT_NAME": self.name,
@@ -84,7 +85,7 @@ class Stack:
             "VERSION": version(),
             "SERVICE_ENV": service_environment,
             "STORAGE_BACKEND": self.storage,
-            **{name.upper(): read_given(self.secrets, name) for name in STORE_ADDRESS if self.storage == "s3"},
+            **{name.upper(): read_given(self.secrets, name) if stored else "" for name in STORE_ADDRESS},
             "LOG_LEVEL": "INFO",
             "AIRFLOW_EXECUTOR": "CeleryExecutor" if self.scale else "LocalExecutor",
             "AIRFLOW_BIND": f"127.0.0.1:{self.ports.airflow}",

@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 import redis
 import structlog
+from hypothesis import settings
 
 from core.stores.database import upgrade
 from core.stores.theta_trials import upgrade_trials
 from laptop.servers import EmbeddedPostgres, EmbeddedRedis
+
+settings.register_profile("product", deadline=None)  # a loaded machine is no failure
+settings.load_profile("product")
 
 _numbers = itertools.count()
 

@@ -19,6 +19,7 @@ NON_ROOT = {"10001:10001", "postgres", "redis", "472:0"}
 SECRET_WORDS = re.compile(r"PASSWORD|SECRET|TOKEN|API_KEY|FERNET|INTEGRATION_KEY|WEBHOOK|_URL$|_CONN|BROKER|BACKEND$")
 WITHOUT_SECRET = {
     "API_SERVER_URL",
+    "S3_ENDPOINT_URL",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__API__BASE_URL",
     "SECRETS_FOLDER",
@@ -150,7 +151,7 @@ def test_no_variable_of_a_service_is_a_secret() -> None:
 def test_no_variable_of_the_file_has_a_default() -> None:
     assert re.findall(r"\$\{\w+:?[-+][^}]*\}|\$\w+", SOURCE.replace("$$", "")) == []
     first: dict[str, str] = {}
-    for variable, required in re.findall(r"\$\{(\w+)(:\?)?", SOURCE):
+    for variable, required in re.findall(r"\$\{(\w+)(:?\?)?", SOURCE):
         first.setdefault(variable, required)
     assert [variable for variable, required in first.items() if not required] == []
 

@@ -32,6 +32,7 @@ from tests.unit.thresholds.test_search import search_data, search_markets
 CONFIGS = Path(__file__).parents[3] / "configs"
 VERSION = "20240601_0000_0a1b2c3d"
 VARIABLES = {
+    "STORAGE_BACKEND": "local",
     "POSTGRES_URL": "postgresql://localhost/none",
     "REDIS_URL": "redis://localhost:1/0",
     "SERVICE_ENV": "dev",
