@@ -77,9 +77,9 @@ logs: python ## follow the containers' logs (SERVICE=<name>)
 trigger: python ## start the chain in the containers (FLOW=core_retrain_flow, CONF='{"reason": "…"}', FOLLOW=1)
 	@exec $(COMPOSE) trigger $(STACK_OPTIONS) $(if $(FLOW),--flow '$(FLOW)') $(if $(CONF),--conf '$(CONF)') $(if $(filter-out 0,$(FOLLOW)),--follow)
 
-test-containers: install ## build the images and hold the system in containers to what it promises (needs Docker; up to 45 minutes)
+test-containers: install ## build the images, then test the system in containers (needs Docker; TESTS=<files>)
 	@exec $(COMPOSE) images
-	$(VENV)/python -m pytest tests/containers -v
+	$(VENV)/python -m pytest -v $(or $(TESTS),tests/containers)
 
 # The widest group first: the others are held to its versions, so that they agree.
 COMPILE = $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
