@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -31,7 +30,7 @@ class Signing(ConfigModel):
     @property
     def folders(self) -> frozenset[str]:
         """The folders the keys lie in, relative to ARCHIVE_PATH; "." where one lies in none."""
-        return frozenset(str(PurePosixPath(key).parent) for key in (self.private_key, self.public_key))
+        return frozenset(key.rpartition("/")[0] or "." for key in (self.private_key, self.public_key))
 
 
 Size = Annotated[str, StringConstraints(pattern=r"^\d+[mg]$")]
