@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from typing import Any, Final
 
@@ -128,9 +129,10 @@ def test_a_task_that_hangs_is_ended_and_its_container_removed(faults: RunningSta
     """Its beat stops before its time is up, which is told at once to whoever is on duty."""
     faults.trigger("hanging")
     container = faults.started("hanging", "train/", CHAIN_SECONDS)
-    os.kill(int(engine("inspect", "--format", "{{.State.Pid}}", container)), 19)
+    beat = ("HEXISTS", "core:heartbeat:tasks", "hanging/train")
+    until("the first beat", lambda: faults.redis(*beat) == "1", TIMEOUT_SECONDS)
     for line in engine("top", container, "-eo", "pid,uid,args").splitlines()[1:]:
-        os.kill(int(line.split()[0]), 19)
+        os.kill(int(line.split()[0]), signal.SIGSTOP)
     until("the lost beat to be told", lambda: _told(fakes, "#risk-alerts", "CORE_RETRAIN_HEARTBEAT"), TIMEOUT_SECONDS)
     assert len([each for each in fakes.incidents() if "CORE_RETRAIN_HEARTBEAT" in str(each)]) == 1
     assert faults.ended(RETRAIN, "hanging", TIMEOUT_SECONDS + CHAIN_SECONDS) == "failed"
