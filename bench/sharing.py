@@ -22,21 +22,13 @@ import yaml
 
 from bench.features import CONFIG
 from bench.measurement import Measurement, compare
+from laptop.flows import ADMITTING, FLOWS
 from laptop.servers import EmbeddedPostgres, EmbeddedRedis
 
 ROUNDS: Final = 3
 MEASURED: Final = ("ingest", "features", "train", "theta")
-CHAIN: Final = (
-    "ingest",
-    "catalog",
-    "gate-canonical",
-    "gate-index",
-    "features",
-    "gate-features",
-    "train",
-    "gate-predictions",
-    "backtest",
-    "theta",
+CHAIN: Final = tuple(
+    task for flow in FLOWS for task in FLOWS[flow] if task not in {ADMITTING, "report", "publish", "infer"}
 )
 _GATE: Final = "gate-"
 _VERSIONED: Final = frozenset({"train", "backtest", "theta"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -11,25 +11,8 @@ import orjson
 import redis
 
 from laptop.airflow_api import AirflowApi, TaskState
+from laptop.flows import FLOWS, LAST_FLOW
 
-FLOWS: Final[Mapping[str, tuple[str, ...]]] = {
-    "core_retrain_flow": (
-        "admit",
-        "ingest",
-        "catalog",
-        "gate-canonical",
-        "gate-index",
-        "features",
-        "gate-features",
-        "train",
-        "gate-predictions",
-    ),
-    "core_backtest_flow": ("backtest",),
-    "core_theta_opt_flow": ("theta", "report"),
-    "core_publish_flow": ("publish", "infer"),
-}
-FIRST_FLOW: Final = "core_retrain_flow"
-LAST_FLOW: Final = "core_publish_flow"
 BLOCKED: Final = 11
 Outcome = Literal["running", "finished", "failed", "blocked"]
 _ENDED_BADLY: Final = frozenset({"failed", "upstream_failed"})

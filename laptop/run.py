@@ -20,9 +20,10 @@ from rich.console import Console
 from core.config.loader import load_settings
 from core.config.settings import Settings
 from core.errors import CoreError, InputError
-from laptop.chain import FIRST_FLOW, Chain, ChainState
+from laptop.chain import Chain, ChainState
 from laptop.display import make_display, state_words, took
 from laptop.environment import AIRFLOW_USER, REPOSITORY, SERVICE_ENVIRONMENT, task_environment
+from laptop.flows import FIRST_FLOW
 from laptop.stack import Stack, run_command, tail
 from laptop.state_folder import StateFolder
 from laptop.verdict import STOPPED, Ending, nothing_ran, read_ending, stopped

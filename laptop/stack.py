@@ -15,8 +15,8 @@ from typing import Final, Self
 
 from core.errors import BlockedError, CoreError, InputError, QualityError, TransientError
 from laptop.airflow_api import AirflowApi
-from laptop.chain import FLOWS
 from laptop.environment import AIRFLOW_USER, airflow_environment, task_environment
+from laptop.flows import FLOWS
 from laptop.leftovers import end_processes
 from laptop.servers import EmbeddedPostgres, EmbeddedRedis
 from laptop.state_folder import StateFolder, write_private

@@ -11,23 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from laptop.flows import ADMITTING, FLOWS
+
 REPOSITORY = Path(__file__).parents[2]
-CHAIN = (
-    "ingest",
-    "catalog",
-    "gate-canonical",
-    "gate-index",
-    "features",
-    "gate-features",
-    "train",
-    "gate-predictions",
-    "backtest",
-    "theta",
-    "report",
-    "publish",
-    "infer",
-)
-"""The chain's steps; `gate-NAME` is the task `gate` with that name."""
+CHAIN = tuple(task for tasks in FLOWS.values() for task in tasks if task != ADMITTING)
+"""The chain's steps, retraining not being paused; `gate-NAME` is the task `gate` with that name."""
 WITH_VERSION = frozenset({"train", "backtest", "theta", "report", "publish", "infer"})
 
 

@@ -17,7 +17,7 @@ from core.config.loader import load_settings
 from dags.factory.operators import KINDS
 from dags.factory.outcome import RETRY_POLICY
 from dags.factory.tags import Tag
-from laptop.chain import FLOWS
+from laptop.flows import FLOWS
 from tests.unit.dags.conftest import DOCKER, PROCESS, REPOSITORY, load_flows
 
 FILES = sorted((REPOSITORY / "dags").glob("core_*.py"))

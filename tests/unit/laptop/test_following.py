@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from laptop.airflow_api import AirflowApi, TaskState
-from laptop.chain import FLOWS, Chain, ChainState, Progress, Step
+from laptop.chain import Chain, ChainState, Progress, Step
 from laptop.display import PlainLines, far, table, took
+from laptop.flows import FLOWS
 from laptop.verdict import read_ending
 
 NOW = datetime.datetime(2024, 1, 1, 12, tzinfo=datetime.UTC)
