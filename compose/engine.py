@@ -89,9 +89,10 @@ def remove_task_containers(stack: str) -> int:
     return len(found)
 
 
-def has_image(name: str) -> bool:
-    """Whether the engine holds the image."""
-    return bool(docker("images", "--quiet", name).strip())
+def has_image(name: str, *labels: str) -> bool:
+    """Whether the engine holds the image, with each of these labels (KEY=VALUE)."""
+    wanted = [word for label in labels for word in ("--filter", f"label={label}")]
+    return bool(docker("images", "--quiet", *wanted, name).strip())
 
 
 def _compose_command() -> list[str]:

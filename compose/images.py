@@ -22,6 +22,7 @@ METRICS_IMAGES: Final[Mapping[str, str]] = {"prometheus": "images/prometheus/Doc
 """Those of the profile `metrics`."""
 DOCKERFILES: Final[Mapping[str, str]] = {**IMAGES, **METRICS_IMAGES}
 MEGABYTE: Final = 1_000_000
+_REVISION_LABEL: Final = "org.opencontainers.image.revision"
 
 
 def image(name: str) -> str:
@@ -34,9 +35,13 @@ def images_of(stack: Stack) -> list[str]:
     return [*IMAGES, *(METRICS_IMAGES if stack.metrics else ())]
 
 
-def missing_images(stack: Stack) -> list[str]:
-    """Those the engine does not hold yet."""
-    return [name for name in images_of(stack) if not has_image(image(name))]
+def outdated_images(stack: Stack) -> list[str]:
+    """Those the engine does not hold, or holds of other code than this working tree's.
+
+    Raises InputError where this code's version cannot be told.
+    """
+    revision = f"{_REVISION_LABEL}={code_hash(REPOSITORY)}"
+    return [name for name in images_of(stack) if not has_image(image(name), revision)]
 
 
 def build(names: list[str], say: Callable[[str], None], *, target: str | None = None, tag: str | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from compose.airflow import Airflow
 from compose.configuration import lay_configuration
 from compose.engine import Service, compose, docker, log_tail, remove_task_containers, services
-from compose.images import build, missing_images
+from compose.images import build, outdated_images
 from compose.secrets_folder import make_secrets, require_store
 from compose.stack import Stack
 from core.errors import InputError, TransientError
@@ -25,21 +25,21 @@ Say = Callable[[str], None]
 
 
 def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> None:
-    """Make what is missing, start everything, and wait until Airflow has read its flows.
+    """Make what is missing or of other code, start everything, and wait until Airflow has read its flows.
 
     Harmless when it runs: Compose starts again only what has changed.
 
     Raises:
         InputError: the configuration tree or a secret is unusable, the object store is not named, an image cannot be
-            built.
+            built, this code's version cannot be told.
         TransientError: the engine failed, or a service did not become healthy in time.
     """
     make_secrets(stack.secrets)
     if stack.storage == "s3":
         require_store(stack.secrets)
     lay_configuration(stack, tree)
-    if absent := missing_images(stack):
-        build(absent, say)
+    if outdated := outdated_images(stack):
+        build(outdated, say)
     started = time.monotonic()
     say(f"Starting the stack {stack.name} …")
     try:

@@ -139,6 +139,13 @@ def test_every_secret_is_a_file_that_is_made_and_used(tmp_path: Any) -> None:
     assert {name for service in SERVICES.values() for name in service.get("secrets", [])} == set(secrets)
 
 
+def test_only_who_starts_tasks_or_tells_people_sees_the_secrets_of_tasks() -> None:
+    sees = {
+        name for name, service in SERVICES.items() if any("secrets:/srv" in each for each in service.get("volumes", []))
+    }
+    assert sees == {"prepare", "watch", "scheduler", "dag-processor", "worker-1", "worker-2"}
+
+
 def test_no_variable_of_a_service_is_a_secret() -> None:
     for name, service in SERVICES.items():
         for variable, value in (service.get("environment") or {}).items():

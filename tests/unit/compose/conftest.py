@@ -10,6 +10,8 @@ import pytest
 from compose.stack import Ports, Stack
 from tests.unit.compose.stand_ins import Engine
 
+CODE = "0" * 40
+
 
 @pytest.fixture
 def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
@@ -23,6 +25,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Its `docker` has no Compose plugin, its `docker-compose` does whatever it is told."""
     made = Engine(tmp_path / "bin", "docker", "docker-compose").says("docker compose version", code=1)
+    monkeypatch.setattr("compose.images.code_hash", lambda _: CODE)
     monkeypatch.setenv("PATH", str(made.folder))
     return made
 

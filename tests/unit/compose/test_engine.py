@@ -16,9 +16,10 @@ from compose.engine import (
     require_engine,
     services,
 )
-from compose.images import missing_images
+from compose.images import outdated_images
 from compose.stack import REPOSITORY, Stack
 from core.errors import InputError, TransientError
+from tests.unit.compose.conftest import CODE
 from tests.unit.compose.stand_ins import Engine, container
 
 
@@ -61,10 +62,12 @@ def test_only_task_containers_of_this_stacks_network_are_removed(engine: Engine)
     assert sum("rm --force" in call for call in engine.calls) == 1
 
 
-def test_missing_images_are_those_the_engine_does_not_hold(engine: Engine, stack: Stack) -> None:
-    engine.says("docker images --quiet ml-assets-core/airflow", "4f57fea55a8e\n")
-    assert has_image("ml-assets-core/airflow:0.1.0")
-    assert missing_images(stack) == ["tasks", "engine-proxy"]
+def test_outdated_images_are_absent_or_of_other_code(engine: Engine, stack: Stack) -> None:
+    of_this_code = f"docker images --quiet --filter label=org.opencontainers.image.revision={CODE}"
+    engine.says(f"{of_this_code} ml-assets-core/airflow", "4f57fea55a8e\n")
+    engine.says("docker images --quiet ml-assets-core/tasks", "0d2f57fea55a\n")
+    assert has_image("ml-assets-core/tasks:0.1.0")
+    assert outdated_images(stack) == ["tasks", "engine-proxy"]
 
 
 def test_a_failing_command_is_told_in_its_own_words(engine: Engine) -> None:
