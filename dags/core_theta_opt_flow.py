@@ -23,7 +23,7 @@ flow = Flow.from_environment()
 )
 def core_theta_opt_flow() -> None:
     flow.follows(
-        flow.task("theta", MODEL),
+        *flow.sharded("theta", MODEL),
         flow.task("report", MODEL),
         flow.start_next("core_publish_flow", verdict="ti.xcom_pull(task_ids='theta')['outputs']['status']"),
         run_id=RUN_ID,

@@ -8,6 +8,7 @@ import pandas as pd
 import typer
 
 from core.backtest.candidates import Candidates
+from core.backtest.daily_marks import DailyMarks
 from core.backtest.engine import Window
 from core.backtest.frames import Provenance, Run, equity_frame, summary_frame, trades_frame
 from core.backtest.replay import portfolio_of
@@ -24,14 +25,16 @@ from tasks.earlier_verdicts import earlier_verdicts
 from tasks.evidence import gather_evidence, require_observed, stating_blocked
 from tasks.leakage import certify_theta
 from tasks.replay_record import (
+    ReplayRecord,
     provenance_of,
     read_candidates,
     read_record,
     require_version,
     write_frame,
 )
+from tasks.shard import Shard, ShardOption
 from tasks.stress import stress_book
-from tasks.theta_search import find_theta, theta_content
+from tasks.theta_search import find_theta, search_theta, theta_content
 from tasks.verdict import verdict_content
 
 app = typer.Typer()
@@ -45,12 +48,32 @@ def theta(
     command: typer.Context,
     run_id: Annotated[str, typer.Option(help="The run, as catalog printed it.")],
     model_version: Annotated[str, typer.Option(help="The version the run makes.")],
+    shard: ShardOption = None,
 ) -> None:
     """Search θ before the adoption window, backtest once on it at the chosen θ, and judge.
 
     Example: python -m tasks --config configs theta --run-id R --model-version V
     """
-    run_task(command, "theta", lambda context: theta_run(context, run_id, model_version))
+    if shard is not None:
+        run_task(command, "theta", lambda context: search_shard(context, run_id, model_version, shard), shard)
+    else:
+        run_task(command, "theta", lambda context: theta_run(context, run_id, model_version))
+
+
+def search_shard(context: TaskContext, run_id: str, model_version: str, shard: Shard) -> TaskResult:
+    """Search θ with whoever else does, and keep no more than the trials.
+
+    Which trials are whose is not settled beforehand: each is valued by the first who is free.
+
+    Raises:
+        InputError: the run is unknown or its backtest has not finished.
+        TransientError: PostgreSQL, which keeps the trials, does not answer.
+    """
+    run = context.run(run_id)
+    identity = require_version(run, model_version)
+    data = _search_data(context, read_record(run), *read_candidates(run))
+    outcome = search_theta(context, data, identity)
+    return TaskResult(outputs={"shard": str(shard), "trials": len(outcome.trials)})
 
 
 def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResult:
@@ -68,13 +91,7 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
     settings, run = context.settings, context.run(run_id)
     identity, record = require_version(run, model_version), read_record(run)
     candidates, marks = read_candidates(run)
-    data = SearchData(
-        candidates=candidates,
-        marks=marks,
-        portfolio=portfolio_of(candidates, settings.universe, settings.core_policy, settings.backtest_policy),
-        window=Window(record.theta_start, record.adoption_start - 1),
-        days_per_year=settings.backtest_policy.daily_mark.days_per_year,
-    )
+    data = _search_data(context, record, candidates, marks)
     found = find_theta(context, data, identity)
     certify_theta(run, identity, settings, data, found.outcome, record.adoption_start)
     chosen = found.chosen
@@ -115,6 +132,18 @@ def theta_run(context: TaskContext, run_id: str, model_version: str) -> TaskResu
             "theta_trials": float(len(found.outcome.trials)),
             "theta_best_score": max(trial.evaluation.value for trial in found.outcome.trials),
         },
+    )
+
+
+def _search_data(context: TaskContext, record: ReplayRecord, candidates: Candidates, marks: DailyMarks) -> SearchData:
+    """What θ is searched on: the months before the adoption window."""
+    settings = context.settings
+    return SearchData(
+        candidates=candidates,
+        marks=marks,
+        portfolio=portfolio_of(candidates, settings.universe, settings.core_policy, settings.backtest_policy),
+        window=Window(record.theta_start, record.adoption_start - 1),
+        days_per_year=settings.backtest_policy.daily_mark.days_per_year,
     )
 
 

@@ -27,26 +27,32 @@ class FoundTheta:
     chosen: ChosenTheta
 
 
-def find_theta(context: TaskContext, data: SearchData, identity: RunIdentity) -> FoundTheta:
-    """Search θ on the window of `data` and decide which one to put in force.
+def search_theta(context: TaskContext, data: SearchData, identity: RunIdentity) -> SearchOutcome:
+    """Search θ on the window of `data`.
 
     The trials are kept in PostgreSQL as the study {model_version}-{what the search is made of}: a search that was
     killed goes on where it was, one repeated reads what it found, and tasks of one run share it. A context without a
     database, as a rebuild has, keeps them in memory: nothing found before is read.
     """
     core = context.settings.core_policy
-    previous = previous_theta(context.settings, identity.previous)
     of = (data, core.theta_objective, core.theta_search_range, core.theta_search)
     study_name = f"{identity.model_version}-{search_identity(*of, identity.seed)[:16]}"
     url = context.variables.postgres_url
     with open_trials(url, study_name) if url else nullcontext(MemoryTrials()) as store:
-        outcome = search(
+        return search(
             *of,
-            previous=previous,
+            previous=previous_theta(context.settings, identity.previous),
             seed=identity.seed,
             on_trial=lambda done, most: context.progress.advance(done, most, "trials"),
             store=store,
         )
+
+
+def find_theta(context: TaskContext, data: SearchData, identity: RunIdentity) -> FoundTheta:
+    """Search θ on the window of `data` and decide which one to put in force."""
+    core = context.settings.core_policy
+    previous = previous_theta(context.settings, identity.previous)
+    outcome = search_theta(context, data, identity)
     best = outcome.best
     interval = None
     if best is not None:

@@ -56,9 +56,9 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
 
 
 def test_parts_run_on_both_workers(ended: Ended) -> None:
-    parts = [task for task in ended.stack.tasks(CHAIN[0], RUN) if task["map_index"] >= 0]
+    parts = [task for flow in CHAIN for task in ended.stack.tasks(flow, RUN) if task["map_index"] >= 0]
     assert sorted((task["task_id"], task["map_index"]) for task in parts) == [
-        (f"{name}-shards", index) for name in ("features", "ingest", "train") for index in (0, 1)
+        (f"{name}-shards", index) for name in ("features", "ingest", "theta", "train") for index in (0, 1)
     ]
     assert {worker_of(ended.stack, task) for task in parts} == set(WORKERS)
 
@@ -68,6 +68,13 @@ def test_what_the_killed_worker_ran_was_tried_again(ended: Ended) -> None:
     assert max(tries) == 2
     again = until("the killed worker", lambda: engine("inspect", "-f", "{{.State.Running}}", killed_id(ended)), 60)
     assert again == "true"
+
+
+def test_two_searched_theta_and_valued_each_once(ended: Ended) -> None:
+    states = ended.stack.sql("SELECT state, count(*), count(DISTINCT number) FROM theta.trials GROUP BY state")
+    ((state, count, numbers),) = states
+    assert state == "COMPLETE"
+    assert count == numbers != "0"
 
 
 def test_one_model_is_deployed_and_verified_from_the_store(ended: Ended) -> None:

@@ -43,8 +43,9 @@ def _chain(machine: Callable[[], Command], *, shards: int) -> str:
     run("gate", "--name", "features", *of_run)
     run("train", *of_model, sharded=True)
     run("gate", "--name", "predictions", *of_run)
-    for task in ("backtest", "theta", "publish"):
-        run(task, *of_model)
+    run("backtest", *of_model)
+    run("theta", *of_model, sharded=True)
+    run("publish", *of_model)
     return str(version)
 
 

@@ -24,6 +24,12 @@ FILES = sorted((REPOSITORY / "dags").glob("core_*.py"))
 HEAVY = {"numpy", "pandas", "pyarrow", "catboost", "redis", "fastapi", "tasks"}
 SETTINGS = load_settings(REPOSITORY / "configs", "dev")
 SETTINGS_STG = load_settings(REPOSITORY / "configs", "stg")
+PARTS = {
+    "ingest-shards": "core_retrain_flow",
+    "features-shards": "core_retrain_flow",
+    "train-shards": "core_retrain_flow",
+    "theta-shards": "core_theta_opt_flow",
+}
 
 
 def test_flow_files_import_and_hold_exactly_the_four_flows(process_flows: Any, docker_flows: Any) -> None:
@@ -138,10 +144,9 @@ def test_gates_and_the_report_have_a_link_to_their_page(process_flows: Any) -> N
 
 
 def test_parts_are_mapped_where_there_is_more_than_one(process_flows: Any, docker_flows: Any) -> None:
-    parts = {"ingest-shards", "features-shards", "train-shards"}
-    assert not parts & set(process_flows.dags["core_retrain_flow"].task_ids)
-    dag = docker_flows.dags["core_retrain_flow"]
-    for name in parts:
+    for name, flow in PARTS.items():
+        assert name not in process_flows.dags[flow].task_ids
+        dag = docker_flows.dags[flow]
         mapped, task = dag.get_task(name), name.removesuffix("-shards")
         whole = dag.get_task(task).command
         assert mapped.expand_input.value["command"] == [[*whole, "--shard=1/2"], [*whole, "--shard=2/2"]]
@@ -217,7 +222,7 @@ def test_flow_files_stay_wiring(file: Path) -> None:
 def test_both_runners_get_the_same_command_lines(process_flows: Any, docker_flows: Any) -> None:
     for dag_id in FLOWS:
         processes, containers = process_flows.dags[dag_id], docker_flows.dags[dag_id]
-        more = {"ingest-shards", "features-shards", "train-shards", "rehearse", "approve", "refuse"}
+        more = {*PARTS, "rehearse", "approve", "refuse"}
         assert set(containers.task_ids) - set(processes.task_ids) <= more
         for task in processes.tasks:
             command = getattr(task, "command", None)

@@ -11,12 +11,14 @@ import numpy as np
 import orjson
 import pandas as pd
 import pytest
+import sqlalchemy as sa
 
 from core.backtest.replay import Market
 from core.config.environment_variables import read_variables
 from core.config.loader import load_settings
 from core.config.settings import Settings
 from core.errors import BlockedError, InputError
+from core.postgres import open_engine, transaction
 from core.stores.registry import ModelFacts, Registry
 from core.stores.roots import StorageRoots
 from core.stores.run_folder import PreviousModel, RunFolder, RunIdentity
@@ -25,7 +27,8 @@ from core.telemetry.progress import LoggedProgress
 from core.thresholds.objective import SearchData
 from tasks.context import TaskContext
 from tasks.replay_record import ReplayRecord, StartCounts, write_candidates, write_deployed, write_record
-from tasks.theta import theta_run
+from tasks.shard import Shard
+from tasks.theta import search_shard, theta_run
 from tests.integration.registry.facts import model_facts
 from tests.unit.thresholds.test_search import search_data, search_markets
 
@@ -264,6 +267,26 @@ def test_an_unfinished_backtest_or_another_version_is_refused(
     with pytest.raises(InputError, match=r"replay\.json"):
         theta_run(context, VERSION, VERSION)
     assert not run.verdict.exists()
+
+
+def test_a_part_searches_and_the_task_values_nothing_again(
+    tmp_path: Path, settings: Settings, data: SearchData, registry_url: str
+) -> None:
+    def trials() -> list[Any]:
+        with transaction(open_engine(registry_url)) as connection:
+            return list(
+                connection.execute(sa.text("SELECT number, state, datetime_complete FROM theta.trials ORDER BY 1"))
+            )
+
+    context = context_of(tmp_path, settings, registry_url)
+    run = context.run(VERSION)
+    write_run(run, data, None)
+    told = search_shard(context, VERSION, VERSION, Shard(1, 2)).outputs
+    found = trials()
+    assert told == {"shard": "1/2", "trials": len(found) + 1}  # the θ in force needs no trial
+    assert not run.theta.exists()
+    assert verdict_of(tmp_path, settings, registry_url)["status"] in {"approved", "rejected"}
+    assert trials() == found
 
 
 def judged_model(number: int, start: str, end: str, sharpe: float) -> ModelFacts:
