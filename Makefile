@@ -60,12 +60,12 @@ gate-check: python ## measure the gate's error rates on simulated markets (FULL=
 COMPOSE = $(PYTHON) -m compose
 STACK_OPTIONS = $(if $(STACK),--stack '$(STACK)') $(if $(PORT),--port '$(PORT)') $(if $(METRICS_PORT),--metrics-port '$(METRICS_PORT)') \
 	$(if $(filter-out 0,$(SCALE)),--scale) $(if $(filter-out 0,$(METRICS)),--metrics) $(if $(STORAGE),--storage '$(STORAGE)') \
-	$(if $(PROMETHEUS_PORT),--prometheus-port '$(PROMETHEUS_PORT)') $(if $(GRAFANA_PORT),--grafana-port '$(GRAFANA_PORT)')
+	$(if $(ENVIRONMENT),--environment '$(ENVIRONMENT)') $(if $(PROMETHEUS_PORT),--prometheus-port '$(PROMETHEUS_PORT)') $(if $(GRAFANA_PORT),--grafana-port '$(GRAFANA_PORT)')
 
 images: python ## build the container images and say how large they are (METRICS=1: Prometheus too)
 	@exec $(COMPOSE) images $(if $(filter-out 0,$(METRICS)),--metrics)
 
-up: python ## start the whole system in containers (CONFIG=<folder>, SCALE=1: two Celery workers, STORAGE=s3, METRICS=1: Prometheus and Grafana, PORT=8080)
+up: python ## start the whole system in containers (CONFIG=<folder>, ENVIRONMENT=prod, SCALE=1: two Celery workers, STORAGE=s3, METRICS=1: Prometheus and Grafana, PORT=8080)
 	@exec $(COMPOSE) up $(STACK_OPTIONS) $(if $(CONFIG),--config '$(CONFIG)')
 
 down: python ## stop the containers (DELETE=1: their data too, DRY_RUN=1: only say it)

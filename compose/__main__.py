@@ -28,16 +28,24 @@ def main(words: list[str]) -> int:
     """Do what the words ask for. Returns the exit code."""
     given = _parser().parse_args(words)
     ports = Ports(given.port, given.metrics_port, given.prometheus_port, given.grafana_port)
-    stack = Stack.named(given.stack, given.home, ports, scale=given.scale, metrics=given.metrics, storage=given.storage)
+    stack = Stack.named(
+        given.stack,
+        given.home,
+        ports,
+        environment=given.environment,
+        scale=given.scale,
+        metrics=given.metrics,
+        storage=given.storage,
+    )
     require_engine()
     if given.action == "images":
         build(given.only or images_of(stack), _say)
     elif given.action == "up":
-        bring_up(stack, given.config, given.environment, _say)
+        bring_up(stack, given.config, _say)
     elif given.action == "down":
-        bring_down(stack, given.environment, _say, delete=given.delete, dry_run=given.dry_run)
+        bring_down(stack, _say, delete=given.delete, dry_run=given.dry_run)
     elif given.action == "logs":
-        compose(["logs", "--follow", "--tail", "100", *given.service], stack.variables(given.environment))
+        compose(["logs", "--follow", "--tail", "100", *given.service], stack.variables())
     elif given.action == "status":
         describe(stack, _say)
     else:
@@ -60,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--metrics", action="store_true", help="a Prometheus and a Grafana that keep and show them")
     common.add_argument("--prometheus-port", type=int, default=9090, help="where that Prometheus is on this machine")
     common.add_argument("--grafana-port", type=int, default=3000, help="where that Grafana is on this machine")
-    common.add_argument("--environment", choices=["dev", "stg", "prod"], default="dev", help="SERVICE_ENV")
+    common.add_argument("--environment", choices=["dev", "stg", "prod"], help="SERVICE_ENV of a new stack; it keeps it")
     common.add_argument("--scale", action="store_true", help="two Celery workers instead of the scheduler's processes")
     common.add_argument("--storage", choices=get_args(Storage), default="local", help="a volume, or the secrets' store")
     actions = parser.add_subparsers(dest="action", required=True)

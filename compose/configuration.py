@@ -13,6 +13,8 @@ from core.errors import InputError
 OWN_TREE: Final = REPOSITORY / "configs"
 CONTAINER_ENVIRONMENT: Final = REPOSITORY / "images" / "compose" / "environment.yaml"
 """`envs/dev/environment.yaml` where tasks are containers of this stack; $STACK stands for its name."""
+_FOLDER_MODE: Final = 0o755
+_FILE_MODE: Final = 0o644
 _LAPTOP: Final = Path("envs", "dev")
 _ENVIRONMENT: Final = "environment.yaml"
 
@@ -35,6 +37,8 @@ def lay_configuration(stack: Stack, tree: Path) -> None:
         )
     shutil.rmtree(stack.configuration, ignore_errors=True)
     shutil.copytree(tree, stack.configuration)
+    for path in (stack.configuration, *stack.configuration.rglob("*")):  # whoever's umask: another user's tasks read it
+        path.chmod(path.stat().st_mode | (_FOLDER_MODE if path.is_dir() else _FILE_MODE))
     if _is_laptops(tree, _ENVIRONMENT):
         text = Template(CONTAINER_ENVIRONMENT.read_text(encoding="utf-8")).substitute(STACK=stack.name)
         (stack.configuration / _LAPTOP / _ENVIRONMENT).write_text(text, encoding="utf-8")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from compose.engine import docker, has_image
+from compose.revision import revision
 from compose.stack import REPOSITORY, Stack, version
 from core.errors import InputError
 from core.stores.code_version import code_hash
@@ -22,6 +24,10 @@ METRICS_IMAGES: Final[Mapping[str, str]] = {"prometheus": "images/prometheus/Doc
 """Those of the profile `metrics`."""
 DOCKERFILES: Final[Mapping[str, str]] = {**IMAGES, **METRICS_IMAGES}
 MEGABYTE: Final = 1_000_000
+_BASE: Final = "PYTHON_IMAGE"
+"""Build argument taken from the environment: a mirror's base image, or one by its digest."""
+_BUILDER: Final[Mapping[str, str]] = {"DOCKER_BUILDKIT": "1"}
+"""The Dockerfiles mount what a step needs, which Docker 20.10 does only when told."""
 _REVISION_LABEL: Final = "org.opencontainers.image.revision"
 
 
@@ -40,8 +46,8 @@ def outdated_images(stack: Stack) -> list[str]:
 
     Raises InputError where this code's version cannot be told.
     """
-    revision = f"{_REVISION_LABEL}={code_hash(REPOSITORY)}"
-    return [name for name in images_of(stack) if not has_image(image(name), revision)]
+    label = f"{_REVISION_LABEL}={revision()}"
+    return [name for name in images_of(stack) if not has_image(image(name), label)]
 
 
 def build(names: list[str], say: Callable[[str], None], *, target: str | None = None, tag: str | None = None) -> None:
@@ -52,14 +58,16 @@ def build(names: list[str], say: Callable[[str], None], *, target: str | None = 
         say: told what is built and how large it became.
         target, tag: another stage of the Dockerfile, under another name.
     """
-    code = code_hash(REPOSITORY)
+    code, revised = code_hash(REPOSITORY), revision()
+    given = [f"{_BASE}={os.environ[_BASE]}"] if _BASE in os.environ else []
+    arguments = [f"CODE_HASH={code}", f"REVISION={revised}", f"VERSION={version()}", *given]
     for name in names:
         started, wanted = time.monotonic(), tag or image(name)
         say(f"Building {wanted} …")
         command = ["docker", "build", "--file", DOCKERFILES[name], "--tag", wanted]
-        command += ["--build-arg", f"CODE_HASH={code}", "--build-arg", f"VERSION={version()}"]
+        command += [word for argument in arguments for word in ("--build-arg", argument)]
         command += ["--target", target] if target else []
-        done = subprocess.run([*command, "."], cwd=REPOSITORY, check=False)  # noqa: S603 - our own words
+        done = subprocess.run([*command, "."], cwd=REPOSITORY, env={**os.environ, **_BUILDER}, check=False)  # noqa: S603 - our own words
         if done.returncode != 0:
             raise InputError(
                 "COMPOSE_IMAGE_BUILD",

@@ -24,7 +24,7 @@ VOLUMES: Final = ("archive", "keys", "config", "secrets", "postgres", "redis", "
 Say = Callable[[str], None]
 
 
-def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> None:
+def bring_up(stack: Stack, tree: Path, say: Say) -> None:
     """Make what is missing or of other code, start everything, and wait until Airflow has read its flows.
 
     Harmless when it runs: Compose starts again only what has changed.
@@ -35,6 +35,7 @@ def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> No
         TransientError: the engine failed, or a service did not become healthy in time.
     """
     make_secrets(stack.secrets)
+    stack.keep_environment()
     if stack.storage == "s3":
         require_store(stack.secrets)
     lay_configuration(stack, tree)
@@ -43,7 +44,7 @@ def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> No
     started = time.monotonic()
     say(f"Starting the stack {stack.name} …")
     try:
-        compose(["up", "--detach", "--remove-orphans"], stack.variables(service_environment))
+        compose(["up", "--detach", "--remove-orphans"], stack.variables())
     except TransientError:
         _require_none_failed(services(stack.name), stack)
         raise
@@ -58,7 +59,7 @@ def bring_up(stack: Stack, tree: Path, service_environment: str, say: Say) -> No
     say("`make trigger` starts the chain, `make logs` follows the logs, `make down` stops everything.")
 
 
-def bring_down(stack: Stack, service_environment: str, say: Say, *, delete: bool, dry_run: bool) -> None:
+def bring_down(stack: Stack, say: Say, *, delete: bool, dry_run: bool) -> None:
     """Stop and remove the containers, those of tasks too; with `delete` the volumes as well.
 
     Raises TransientError where the engine fails.
@@ -70,11 +71,13 @@ def bring_down(stack: Stack, service_environment: str, say: Say, *, delete: bool
         say("would delete " + (", ".join(volumes) or "nothing"))
         return
     make_secrets(stack.secrets)
-    variables, profiles = stack.variables(service_environment), ["--profile", "scale", "--profile", "metrics"]
+    variables, profiles = stack.variables(), ["--profile", "scale", "--profile", "metrics"]
     compose([*profiles, "stop", "--timeout", "30"], variables)  # who starts tasks goes before the tasks do
     removed = remove_task_containers(stack.name)
     words = [*profiles, "down", "--remove-orphans"]
     compose([*words, "--volumes"] if delete else words, variables)
+    if delete:
+        stack.forget_environment()
     say(f"Stopped {stack.name}; {removed} task containers removed; " + ("data deleted." if delete else "data kept."))
 
 

@@ -54,7 +54,7 @@ def absence(path: str, backend: str | None) -> str:
     if backend != "s3":
         return "there is no such report"
     folder = "/".join(path.split("/")[:3])
-    command = f"docker exec STACK_watch_1 entrypoint python -m tasks --trace-id=reports storage fetch {folder}"
+    command = f"docker exec STACK-watch entrypoint python -m tasks --trace-id=reports storage fetch {folder}"
     return f"this report lies in the object store; once fetched it is here: {command}"
 
 

@@ -59,9 +59,12 @@ def _require_own_names(environment: Environment) -> None:
     stack = os.environ["AIRFLOW__API__INSTANCE_NAME"]
     if environment.runner == "process":
         sys.exit("environment.yaml: runner is process, and no process of a task can run here: make it docker")
-    if environment.runner == "docker" and environment.docker.network != stack:
-        found = environment.docker.network
-        sys.exit(f"environment.yaml: docker.network is {found}, of another stack than {stack}: name this one's there")
+    if environment.runner == "docker":
+        docker = environment.docker
+        named = {"network": docker.network, **{f"volumes.{kind}": name for kind, name in docker.volumes}}
+        own = {"network": stack, **{f"volumes.{kind}": f"{stack}-{kind}" for kind, _ in docker.volumes}}
+        if foreign := [f"docker.{key} is {named[key]}, not {own[key]}" for key in own if named[key] != own[key]]:
+            sys.exit(f"environment.yaml names what belongs to another stack than {stack}: {'; '.join(foreign)}")
 
 
 def _password(user: str) -> str:

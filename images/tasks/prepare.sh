@@ -5,7 +5,9 @@ umask 077
 
 # lay FROM INTO: what changed comes whole, file by file, and what is no longer there goes: a task may be reading.
 lay() {
-    (cd "$1" && find . -type f -size +0) | while read -r file; do
+    files=$(cd "$1" && find . -type f -size +0)
+    if [ -z "$files" ]; then echo "nothing to read in $1" >&2; exit 1; fi
+    echo "$files" | while read -r file; do
         if ! cmp -s "$1/$file" "$2/$file"; then
             mkdir -p "$(dirname "$2/$file")"
             cp "$1/$file" "$2/$file.new"

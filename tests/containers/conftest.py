@@ -26,7 +26,7 @@ class Demonstration:
     seconds_up: float
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def demonstration() -> Iterator[Demonstration]:
     """The product's own configuration, as `make up` brings it up."""
     stack = RunningStack(DEMONSTRATION)
@@ -37,7 +37,7 @@ def demonstration() -> Iterator[Demonstration]:
         stack.down()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """Three pairs, an archive of ARCHIVE_MEGABYTES, and stand-ins for Slack and PagerDuty beside it."""
     stack = RunningStack(FAULTS, fault_tree(tmp_path_factory.mktemp("faults"), FAULTS))
@@ -57,7 +57,7 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         stack.down()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def fakes(faults: RunningStack) -> Fakes:
     """Slack and PagerDuty, reached by the stack's watcher."""
     assert engine("images", "--quiet", image("tasks")), "run `make images` first"

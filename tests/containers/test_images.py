@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from compose.images import IMAGES, build, image
+from compose.revision import revision
 from compose.stack import REPOSITORY, version
-from core.stores.code_version import code_hash
 from tests.containers.running_stack import engine
 
 OWN = [image(name) for name in IMAGES]
@@ -24,14 +24,14 @@ def run(name: str, *words: str) -> str:
 @pytest.mark.parametrize("name", OWN)
 def test_every_image_says_which_code_it_is_and_whether_it_is_well(name: str) -> None:
     config = json.loads(engine("inspect", name))[0]["Config"]
-    assert config["Labels"]["org.opencontainers.image.revision"] == code_hash(REPOSITORY)
+    assert config["Labels"]["org.opencontainers.image.revision"] == revision()
     assert config["Labels"]["org.opencontainers.image.version"] == version()
     assert config["User"] in {"core", "10001:10001"}
     assert config["Healthcheck"]["Test"]
 
 
 @pytest.mark.parametrize("name", OWN)
-def test_no_image_holds_a_compiler_a_package_cache_or_a_setuid_that_works(name: str) -> None:
+def test_no_image_holds_a_compiler_or_a_package_cache(name: str) -> None:
     assert run(name, "id", "-u") == "10001"
     found = run(name, "sh", "-c", "command -v gcc cc g++ clang make uv || true")
     assert found == ""
@@ -55,7 +55,7 @@ def test_kernels_come_compiled() -> None:
 
 
 def test_the_tests_of_the_tasks_pass_in_the_image_that_ships() -> None:
-    """With the same packages and kernels, on a read-only root file system, as the user the tasks run as."""
+    """On a read-only root file system, as the tasks' user; what only the tests need comes after what ships."""
     tag = f"ml-assets-core/tasks-tests:{version()}"
     build(["tasks"], print, target="tests", tag=tag)
     words = ["--rm", "--user", "10001:10001", "--read-only", "--tmpfs", "/tmp:exec", tag]  # noqa: S108

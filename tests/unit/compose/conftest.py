@@ -18,7 +18,9 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
     socket = tmp_path / "docker.sock"
     socket.touch()
     monkeypatch.setattr("compose.stack.SOCKET", str(socket))
-    return Stack.named("a-stack", tmp_path / "home", Ports(1, 2, 3, 4), scale=False, metrics=False, storage="local")
+    return Stack.named(
+        "a-stack", tmp_path / "home", Ports(1, 2, 3, 4), environment=None, scale=False, metrics=False, storage="local"
+    )
 
 
 @pytest.fixture
@@ -26,6 +28,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """Its `docker` has no Compose plugin, its `docker-compose` does whatever it is told."""
     made = Engine(tmp_path / "bin", "docker", "docker-compose").says("docker compose version", code=1)
     monkeypatch.setattr("compose.images.code_hash", lambda _: CODE)
+    monkeypatch.setattr("compose.images.revision", lambda: CODE)
     monkeypatch.setenv("PATH", str(made.folder))
     return made
 

@@ -13,12 +13,14 @@ from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
 _PROGRAM = """#!{python} -IS
-import json, sys
+import json, os, sys
 from pathlib import Path
 here = Path(__file__).parent
 words = " ".join([Path(__file__).name, *sys.argv[1:]])
 with (here / "calls").open("a") as file:
     file.write(words + "\\n")
+with (here / "environments").open("a") as file:
+    file.write(json.dumps(dict(os.environ)) + "\\n")
 for start, output, error, code in json.loads((here / "answers.json").read_text()):
     if words.startswith(start):
         sys.stdout.write(output)
@@ -56,6 +58,12 @@ class Engine:
     def calls(self) -> list[str]:
         path = self.folder / "calls"
         return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+    def environment(self, call: str) -> dict[str, str]:
+        """The variables a call was given."""
+        lines = (self.folder / "environments").read_text(encoding="utf-8").splitlines()
+        found: dict[str, str] = json.loads(lines[self.calls.index(call)])
+        return found
 
     def _write(self) -> None:
         (self.folder / "answers.json").write_text(json.dumps(self._answers), encoding="utf-8")

@@ -27,7 +27,7 @@ def test_up_ends_when_all_is_ready_and_the_flows_are_read(engine: Engine, stack:
     said: list[str] = []
     password = (stack.secrets / "airflow_admin").read_text(encoding="utf-8")
     with AirflowServer(password, {name: Flow() for name in FLOWS}) as airflow:
-        bring_up(at_port(stack, airflow.port), OWN_TREE, "dev", said.append)
+        bring_up(at_port(stack, airflow.port), OWN_TREE, said.append)
         assert "  postgres is ready" in said
         assert f"Airflow: http://127.0.0.1:{airflow.port}   users admin, operator, approver, viewer" in said
     assert not any("build" in call for call in engine.calls)
@@ -44,14 +44,14 @@ def test_a_service_that_failed_is_named_with_the_end_of_its_log(
     engine.says("docker-compose", code=compose_code)
     engine.says("docker logs --tail 15 id-airflow-prepare", "holds no password\n", error="a trace\n")
     with pytest.raises(TransientError, match=r"airflow-prepare ended with 3\nholds no password\na trace") as failed:
-        bring_up(stack, OWN_TREE, "dev", lambda _: None)
+        bring_up(stack, OWN_TREE, lambda _: None)
     assert "`make logs SERVICE=airflow-prepare`" in failed.value.remedy
 
 
 def test_a_compose_that_failed_by_itself_is_told_in_its_own_words(engine: Engine, stack: Stack) -> None:
     engine.holds(container("postgres", health="healthy")).says("docker-compose", code=14)
     with pytest.raises(TransientError, match="it exited with 14"):
-        bring_up(stack, OWN_TREE, "dev", lambda _: None)
+        bring_up(stack, OWN_TREE, lambda _: None)
 
 
 def test_a_service_that_does_not_become_healthy_is_named(
@@ -60,7 +60,7 @@ def test_a_service_that_does_not_become_healthy_is_named(
     monkeypatch.setattr("compose.lifecycle.START_SECONDS", -1.0)
     engine.holds(container("postgres", health="healthy"), container("redis", health="unhealthy"))
     with pytest.raises(TransientError, match=r"not ready after .*: redis") as failed:
-        bring_up(stack, OWN_TREE, "dev", lambda _: None)
+        bring_up(stack, OWN_TREE, lambda _: None)
     assert "SERVICE=redis" in failed.value.remedy
 
 
@@ -71,21 +71,21 @@ def test_flows_that_are_not_read_are_waited_for(engine: Engine, stack: Stack, mo
     password = (stack.secrets / "airflow_admin").read_text(encoding="utf-8")
     flows = {name: Flow() for name in FLOWS[1:]}
     with AirflowServer(password, flows) as airflow, pytest.raises(TransientError, match="the flows to be read"):
-        bring_up(at_port(stack, airflow.port), OWN_TREE, "dev", lambda _: None)
+        bring_up(at_port(stack, airflow.port), OWN_TREE, lambda _: None)
 
 
 def test_a_short_secret_starts_nothing(engine: Engine, stack: Stack) -> None:
     make_secrets(stack.secrets)
     (stack.secrets / "postgres_core").write_text("postgres")
     with pytest.raises(InputError, match="COMPOSE_SECRET_SHORT"):
-        bring_up(stack, OWN_TREE, "dev", lambda _: None)
+        bring_up(stack, OWN_TREE, lambda _: None)
     assert engine.calls == []
 
 
 def test_down_stops_who_starts_tasks_before_it_removes_tasks(engine: Engine, stack: Stack) -> None:
     engine.says("docker ps --all --quiet --filter label=ml-assets-core.task", "a-task\n")
     said: list[str] = []
-    bring_down(stack, "dev", said.append, delete=False, dry_run=False)
+    bring_down(stack, said.append, delete=False, dry_run=False)
     done = [call.split(".yaml ")[-1] for call in engine.calls if call.startswith(("docker-compose", "docker rm"))]
     profiles = "--profile scale --profile metrics"
     assert done == [
@@ -97,7 +97,7 @@ def test_down_stops_who_starts_tasks_before_it_removes_tasks(engine: Engine, sta
 
 
 def test_only_delete_deletes_volumes(engine: Engine, stack: Stack) -> None:
-    bring_down(stack, "dev", lambda _: None, delete=True, dry_run=False)
+    bring_down(stack, lambda _: None, delete=True, dry_run=False)
     assert engine.calls[-1].endswith("down --remove-orphans --volumes")
 
 
@@ -105,7 +105,7 @@ def test_a_dry_down_names_this_stacks_own_and_touches_nothing(engine: Engine, st
     engine.holds(container("redis"), container("postgres"))
     engine.says("docker volume ls", "a-stack-postgres\na-stack-archive\na-stack-demo-archive\nan-a-stack-redis\n")
     said: list[str] = []
-    bring_down(stack, "dev", said.append, delete=True, dry_run=True)
+    bring_down(stack, said.append, delete=True, dry_run=True)
     assert said == ["would stop postgres, redis", "would delete a-stack-archive, a-stack-postgres"]
     assert all(call.startswith(("docker ps", "docker inspect", "docker volume ls")) for call in engine.calls)
     assert not stack.home.exists()
@@ -114,7 +114,7 @@ def test_a_dry_down_names_this_stacks_own_and_touches_nothing(engine: Engine, st
 def test_a_dry_down_without_delete_deletes_nothing(engine: Engine, stack: Stack) -> None:
     engine.says("docker volume ls", "a-stack-postgres\n")
     said: list[str] = []
-    bring_down(stack, "dev", said.append, delete=False, dry_run=True)
+    bring_down(stack, said.append, delete=False, dry_run=True)
     assert said == ["would stop nothing", "would delete nothing"]
 
 

@@ -15,7 +15,7 @@ from tests.fixtures.config_tree import copy_tree
 
 
 def stack(home: Path, *, scale: bool = False, storage: Storage = "local") -> Stack:
-    return Stack.named("own", home, Ports(1, 2, 3, 4), scale=scale, metrics=False, storage=storage)
+    return Stack.named("own", home, Ports(1, 2, 3, 4), environment=None, scale=scale, metrics=False, storage=storage)
 
 
 def test_each_missing_part_of_the_address_is_named(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_compose_is_told_address_and_bucket_and_no_key(tmp_path: Path, monkeypat
     make_secrets(own.secrets)
     for name in STORE:
         (own.secrets / name).write_text(f"the {name}")
-    variables = own.variables("dev")
+    variables = own.variables()
     assert (variables["S3_ENDPOINT_URL"], variables["S3_BUCKET"]) == ("the s3_endpoint_url", "the s3_bucket")
     assert not [name for name, value in variables.items() if value in {f"the {each}" for each in STORE[2:]}]
     assert variables["STORAGE_BACKEND"] == "s3"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from compose.configuration import CONTAINER_ENVIRONMENT, OWN_TREE, lay_configuration
 from compose.images import image, images_of
+from compose.secrets_folder import make_secrets
 from compose.stack import REPOSITORY, Ports, Stack, version
 from core.errors import InputError, TransientError
 
@@ -22,12 +24,12 @@ PORTS = Ports(8080, 9464, 9090, 3000)
 @pytest.mark.parametrize("name", ["", "a", "A-b", "-ab", "a_b", "a b", "a/../b", "a" * 43, "ab\n", "$(x)"])
 def test_a_name_the_engine_would_not_take_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="COMPOSE_STACK_NAME"):
-        Stack.named(name, tmp_path, PORTS, scale=False, metrics=False, storage="local")
+        Stack.named(name, tmp_path, PORTS, environment=None, scale=False, metrics=False, storage="local")
 
 
 @given(st.from_regex(r"[a-z0-9][a-z0-9-]{1,40}", fullmatch=True))
 def test_each_name_has_a_folder_of_its_own(name: str) -> None:
-    stack = Stack.named(name, Path("/home"), PORTS, scale=False, metrics=False, storage="local")
+    stack = Stack.named(name, Path("/home"), PORTS, environment=None, scale=False, metrics=False, storage="local")
     assert stack.home == Path("/home").resolve() / name
 
 
@@ -42,13 +44,13 @@ def test_each_name_has_a_folder_of_its_own(name: str) -> None:
 )
 def test_profiles_are_joined(stack: Stack, scale: bool, metrics: bool, profiles: str, executor: str) -> None:
     given = replace(stack, scale=scale, metrics=metrics)
-    variables = given.variables("dev")
+    variables = given.variables()
     assert (variables["COMPOSE_PROFILES"], variables["AIRFLOW_EXECUTOR"]) == (profiles, executor)
     assert ("prometheus" in images_of(given)) == metrics
 
 
 def test_everything_is_served_on_this_machine_alone(stack: Stack) -> None:
-    variables = stack.variables("dev")
+    variables = stack.variables()
     bound = {name: value for name, value in variables.items() if name.endswith("_BIND")}
     assert bound == {
         "AIRFLOW_BIND": "127.0.0.1:1",
@@ -61,13 +63,13 @@ def test_everything_is_served_on_this_machine_alone(stack: Stack) -> None:
 
 def test_every_variable_docker_compose_asks_for_is_given(stack: Stack) -> None:
     asked = re.findall(r"\$\{(\w+)[:}]", (REPOSITORY / "docker-compose.yaml").read_text(encoding="utf-8"))
-    assert {name for name in asked if not stack.variables("dev").get(name)} == set()
+    assert {name for name in asked if not stack.variables().get(name)} == set()
 
 
 def test_no_engine_is_said_in_words(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("compose.stack.SOCKET", "/no/such.sock")
     with pytest.raises(TransientError, match="COMPOSE_ENGINE_ABSENT"):
-        stack.variables("dev")
+        stack.variables()
 
 
 def test_tasks_run_in_the_image_that_is_built() -> None:
@@ -107,3 +109,47 @@ def test_a_folder_that_is_no_tree_is_refused_and_the_old_one_stays(stack: Stack,
     with pytest.raises(InputError, match="COMPOSE_CONFIG_ABSENT"):
         lay_configuration(stack, tmp_path / "nothing")
     assert (stack.configuration / "base").is_dir()
+
+
+def test_a_stack_keeps_the_environment_it_was_made_with(tmp_path: Path) -> None:
+    def named(environment: str | None) -> Stack:
+        return Stack.named(
+            "a-stack", tmp_path, PORTS, environment=environment, scale=False, metrics=False, storage="local"
+        )
+
+    assert named(None).environment == "dev"
+    made = named("prod")
+    made.keep_environment()
+    assert named(None).environment == named("prod").environment == "prod"
+    with pytest.raises(InputError, match="made as prod, not as dev"):
+        named("dev")
+    made.forget_environment()
+    assert named("dev").environment == "dev"
+
+
+def test_who_reads_settings_once_starts_anew_on_others_and_only_then(stack: Stack) -> None:
+    def digest() -> str:
+        return stack.variables()["SETTINGS_DIGEST"]
+
+    make_secrets(stack.secrets)
+    lay_configuration(stack, OWN_TREE)
+    before = digest()
+    lay_configuration(stack, OWN_TREE)
+    (stack.secrets / "airflow_viewer").write_text("another password")
+    assert digest() == before
+    (stack.secrets / "slack_webhook_url").write_text("https://slack.test/hook")
+    told = digest()
+    assert told != before
+    policy = stack.configuration / "base" / "slack_policy.yaml"
+    policy.write_text(policy.read_text(encoding="utf-8") + "# changed\n")
+    assert digest() not in {before, told}
+
+
+def test_the_configuration_can_be_read_whatever_the_umask(stack: Stack, tmp_path: Path) -> None:
+    tree = Path(shutil.copytree(OWN_TREE, tmp_path / "tree"))
+    for path in (tree, *tree.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    lay_configuration(stack, tree)
+    for path in (stack.configuration, *stack.configuration.rglob("*")):
+        wanted = 0o755 if path.is_dir() else 0o644
+        assert path.stat().st_mode & wanted == wanted, path
