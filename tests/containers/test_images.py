@@ -58,7 +58,7 @@ def test_the_tests_of_the_tasks_pass_in_the_image_that_ships() -> None:
     """On a read-only root file system, as the tasks' user; what only the tests need comes after what ships."""
     tag = f"ml-assets-core/tasks-tests:{version()}"
     build(["tasks"], print, target="tests", tag=tag)
-    words = ["--rm", "--user", "10001:10001", "--read-only", "--tmpfs", "/tmp:exec", tag]  # noqa: S108
+    words = ["--rm", "--init", "--user", "10001:10001", "--read-only", "--tmpfs", "/tmp:exec", tag]  # noqa: S108
     done = subprocess.run(["docker", "run", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
 
