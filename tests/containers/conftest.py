@@ -10,7 +10,7 @@ import pytest
 
 from compose.images import image
 from tests.containers.fakes import Fakes
-from tests.containers.running_stack import RunningStack, engine
+from tests.containers.running_stack import RunningStack, engine, require_engines_root
 from tests.containers.trees import fault_tree
 
 DEMONSTRATION = "ml-assets-core-demo"
@@ -40,6 +40,7 @@ def demonstration() -> Iterator[Demonstration]:
 @pytest.fixture(scope="module")
 def faults(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     """Three pairs, an archive of ARCHIVE_MEGABYTES, and stand-ins for Slack and PagerDuty beside it."""
+    require_engines_root()
     stack = RunningStack(FAULTS, fault_tree(tmp_path_factory.mktemp("faults"), FAULTS))
     stack.down()
     archive = engine("volume", "create", f"{FAULTS}-archive")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import pytest
+
 from compose.airflow import Airflow
 from compose.engine import TASK_LABEL
 from compose.stack import REPOSITORY
@@ -216,6 +218,13 @@ class RunningStack:
         mount = f"{self.name}-archive:/srv/archive"
         image = engine("inspect", "--format", "{{.Config.Image}}", self.container("watch"))
         return engine("run", "--rm", "--network", "none", "-v", mount, "--entrypoint", "sh", image, "-c", shell)
+
+
+def require_engines_root() -> None:
+    """Skip where the processes and volumes of containers cannot be reached from outside."""
+    folder = Path(engine("info", "--format", "{{.DockerRootDir}}"))
+    if os.geteuid() != 0 or not folder.is_dir():
+        pytest.skip("needs root on the engine's own machine: it kills a container's process or fills its disk")
 
 
 def kill_process(container: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from compose.trigger import CHAIN
 from tests.containers.object_store import KEYS, ObjectStore
-from tests.containers.running_stack import RunningStack, engine, kill_process, until
+from tests.containers.running_stack import RunningStack, engine, kill_process, require_engines_root, until
 from tests.containers.trees import scale_tree
 
 SCALE: Final = "ml-assets-core-scale"
@@ -35,6 +35,7 @@ class Ended:
 @pytest.fixture(scope="module")
 def ended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ended]:
     """The chain on two workers, of which the one that trains first is killed while it does."""
+    require_engines_root()
     stack = RunningStack(SCALE, scale_tree(tmp_path_factory.mktemp("scale")), scale=True, storage="s3")
     store = ObjectStore(stack)
     stack.down()
