@@ -1,34 +1,51 @@
-"""Writes the pod manifest of every task of every flow to a folder, for review: `python -m dags.factory.render_pods`.
+"""Writes the pod of every task of every flow to a folder, for review, and the pools Airflow needs for them.
 
-Templates stand as they are: Airflow fills them in when a task runs.
+`python -m dags.factory.render_pods FOLDER`. Templates stand as they are: Airflow fills them in when a task runs.
+`airflow pools import FOLDER/pools.json` makes the pools.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from airflow.dag_processing.dagbag import DagBag
 from kubernetes.client import ApiClient
 
+from core.config.environment import Pools
+from dags.factory.flow import Flow
 from dags.factory.pod_task import PodTask
 
-FLOWS = Path(__file__).parents[1]
+FLOWS: Final = Path(__file__).parents[1]
+POOLS: Final = "pools.json"
 
 
 def pod_manifests(flows: DagBag) -> Iterator[tuple[str, dict[str, Any]]]:
-    """``flow/task`` and its pod, as the API server would be asked for it, of every task that is a pod."""
+    """``flow/task`` and its pod, as the API server would be asked for it, of every task that is a pod.
+
+    The k-th part of a mapped task is ``flow/task-k``.
+    """
     for dag_id, dag in sorted(flows.dags.items()):
         for task in sorted(dag.tasks, key=lambda each: str(each.task_id)):
-            if isinstance(task, PodTask):
-                run = task.pod_run()
+            for name, pod_task in _pod_tasks(task):
+                run = pod_task.pod_run()
                 run.random_name_suffix = False
-                run.labels.update(task.labels)
+                run.labels.update(pod_task.labels)
                 pod = run.build_pod_request_obj(dry_run=True)
-                yield f"{dag_id}/{task.task_id}", ApiClient().sanitize_for_serialization(pod)
+                yield f"{dag_id}/{name}", ApiClient().sanitize_for_serialization(pod)
+
+
+def _pod_tasks(task: Any) -> Iterator[tuple[str, PodTask]]:
+    """The task itself, or each part of a mapped one, under the name it is shown by; nothing where it is no pod."""
+    if isinstance(task, PodTask):
+        yield task.task_id, task
+    elif task.is_mapped and issubclass(task.operator_class, PodTask):
+        for part, command in enumerate(task.expand_input.value["command"], 1):
+            yield f"{task.task_id}-{part}", task.unmap({"command": command})
 
 
 def write_manifests(flows: DagBag, folder: Path) -> list[Path]:
@@ -42,8 +59,19 @@ def write_manifests(flows: DagBag, folder: Path) -> list[Path]:
     return files
 
 
+def write_pools(pools: Pools, folder: Path) -> Path:
+    """Write the pools in the form `airflow pools import` reads; return the file."""
+    content = {
+        pool.name: {"slots": pool.slots, "description": "environment.yaml, pools", "include_deferred": False}
+        for _, pool in pools
+    }
+    file = folder / POOLS
+    file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return file
+
+
 def main(words: list[str]) -> int:
-    """Render the flows CONFIG_ROOT and SERVICE_ENV configure; 0 if there are pods and no flow is broken."""
+    """Render what CONFIG_ROOT and SERVICE_ENV configure; 0 if there are pods and no flow is broken."""
     if len(words) != 1:
         sys.stderr.write("usage: python -m dags.factory.render_pods FOLDER\n")
         return 2
@@ -52,11 +80,14 @@ def main(words: list[str]) -> int:
         sys.stderr.write(f"{file}: {error}\n")
     if flows.import_errors:
         return 1
-    files = write_manifests(flows, Path(words[0]))
-    sys.stdout.write("".join(f"{file}\n" for file in files))
+    folder = Path(words[0])
+    files = write_manifests(flows, folder)
     if not files:
         sys.stderr.write("no task is a pod: environment.yaml names another runner than kubernetes\n")
-    return 0 if files else 1
+        return 1
+    files.append(write_pools(Flow.from_environment().settings.environment.pools, folder))
+    sys.stdout.write("".join(f"{file}\n" for file in files))
+    return 0
 
 
 if __name__ == "__main__":

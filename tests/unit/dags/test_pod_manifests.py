@@ -13,7 +13,6 @@ import pytest
 import yaml
 from airflow.serialization.serialized_objects import DagSerialization
 
-from core.config.environment_variables import ALWAYS_REQUIRED
 from core.config.loader import load_settings
 from dags.factory import render_pods
 from dags.factory.pod_spec import USER
@@ -23,8 +22,7 @@ from tests.unit.dags.conftest import DOCKER, REPOSITORY, load_flows
 
 VERSIONS: Final = (kubernetes_validate.latest_version(), "1.31.0")
 SECRET: Final = "postgresql://core:only-in-a-file@db/core"  # noqa: S105 - must not be found
-ENVIRONMENT: Final = load_settings(CONFIGS, "prod").environment
-RUNNER: Final = ENVIRONMENT.kubernetes
+RUNNER: Final = load_settings(CONFIGS, "prod").environment.kubernetes
 MANIFESTS: Final = [
     document
     for file in sorted(DEPLOY.rglob("*.yaml"))
@@ -32,9 +30,14 @@ MANIFESTS: Final = [
 ]
 
 
-def manifest(kind: str) -> dict[str, Any]:
-    (found,) = [document for document in MANIFESTS if document["kind"] == kind]
+def manifest(kind: str, name: str | None = None) -> dict[str, Any]:
+    """The one of its kind, or the one that bears the name."""
+    (found,) = [each for each in MANIFESTS if each["kind"] == kind and name in {None, each["metadata"]["name"]}]
     return dict(found)
+
+
+PREPARE: Final = manifest("Job")["spec"]["template"]
+WATCH: Final = manifest("Deployment")["spec"]["template"]
 
 
 @pytest.fixture(scope="module")
@@ -57,18 +60,26 @@ def pods(pod_flows: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     return {str(file.relative_to(folder).with_suffix("")): yaml.safe_load(file.read_text()) for file in files}
 
 
+def commands_of(task: Any) -> dict[str, list[str]]:
+    """Name → command line of the task, or of each of its parts."""
+    if task.task_type != "ContainerTask":
+        return {}
+    if not task.is_mapped:
+        return {task.task_id: task.command}
+    return {f"{task.task_id}-{part}": words for part, words in enumerate(task.expand_input.value["command"], 1)}
+
+
 def test_every_container_of_every_flow_is_a_pod_with_the_same_command_line(
     docker_flows: Any, variables: dict[str, str], pods: dict[str, Any]
 ) -> None:
     commands = {
-        f"{dag_id}/{task.task_id}": [
-            word.replace(DOCKER["CONFIG_ROOT"], variables["CONFIG_ROOT"]) for word in task.command
-        ]
+        f"{dag_id}/{name}": [word.replace(DOCKER["CONFIG_ROOT"], variables["CONFIG_ROOT"]) for word in words]
         for dag_id, dag in docker_flows.dags.items()
         for task in dag.tasks
-        if task.task_type == "ContainerTask" and not task.is_mapped  # a part differs by --shard alone
+        for name, words in commands_of(task).items()
     }
     assert commands == {name: pod["spec"]["containers"][0]["args"] for name, pod in pods.items()}
+    assert "--shard=2/2" in commands["core_retrain_flow/train-shards-2"]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -78,7 +89,7 @@ def test_every_pod_and_every_manifest_is_one_the_cluster_knows(pods: dict[str, A
 
 
 def test_no_pod_runs_as_root_or_can_become_it(pods: dict[str, Any]) -> None:
-    for pod in pods.values():
+    for pod in (*pods.values(), PREPARE, WATCH):
         spec = pod["spec"]
         security = spec["securityContext"]
         assert security["runAsNonRoot"] is True
@@ -86,7 +97,7 @@ def test_no_pod_runs_as_root_or_can_become_it(pods: dict[str, Any]) -> None:
         assert security["seccompProfile"] == {"type": "RuntimeDefault"}
         assert spec["automountServiceAccountToken"] is False
         assert not {"hostNetwork", "hostPID", "hostIPC"} & {name for name, value in spec.items() if value is True}
-        assert not spec["initContainers"]
+        assert not spec.get("initContainers")
         (container,) = spec["containers"]
         assert container["securityContext"] == {
             "allowPrivilegeEscalation": False,
@@ -110,7 +121,7 @@ def test_no_pod_is_without_limits(pods: dict[str, Any]) -> None:
 
 
 def test_images_are_pinned(pods: dict[str, Any]) -> None:
-    images = {pod["spec"]["containers"][0]["image"] for pod in pods.values()}
+    images = {pod["spec"]["containers"][0]["image"] for pod in (*pods.values(), PREPARE, WATCH)}
     assert images == {RUNNER.image}
     assert not RUNNER.image.endswith(":latest")
 
@@ -139,17 +150,28 @@ def test_the_manifests_bear_the_names_of_the_configuration() -> None:
     secret = manifest("Secret")
     assert secret["metadata"]["name"] == RUNNER.secret
     assert set(secret["stringData"].values()) == {""}
-    plain = {"SERVICE_ENV", "LOG_LEVEL", "TZ", "ARCHIVE_PATH", "STORAGE_BACKEND"}
-    assert set(secret["stringData"]) == {*ALWAYS_REQUIRED, *ENVIRONMENT.required_variables} - plain
 
 
 def test_the_network_policy_holds_for_every_pod(pods: dict[str, Any]) -> None:
-    policy = manifest("NetworkPolicy")["spec"]
-    assert set(policy["policyTypes"]) == {"Ingress", "Egress"}
-    assert "ingress" not in policy
-    for pod in pods.values():
-        assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
-        assert pod["metadata"]["namespace"] == manifest("NetworkPolicy")["metadata"]["namespace"]
+    policy = manifest("NetworkPolicy", "core-task")
+    assert set(policy["spec"]["policyTypes"]) == {"Ingress", "Egress"}
+    assert "ingress" not in policy["spec"]
+    store = manifest("NetworkPolicy", "core-object-store")
+    for pod in (*pods.values(), PREPARE, WATCH):
+        labels = pod["metadata"]["labels"]
+        assert selects(policy, labels)
+        assert selects(store, labels)
+        assert selects(manifest("NetworkPolicy", "core-watch"), labels) is (pod is WATCH)
+    assert {pod["metadata"]["namespace"] for pod in pods.values()} == {policy["metadata"]["namespace"]}
+
+
+def selects(policy: dict[str, Any], labels: dict[str, str]) -> bool:
+    selector = policy["spec"]["podSelector"]
+    for rule in selector.get("matchExpressions", []):
+        assert rule["operator"] == "In"
+        if labels.get(rule["key"]) not in rule["values"]:
+            return False
+    return bool(selector["matchLabels"].items() <= labels.items())
 
 
 def test_airflow_may_handle_pods_of_its_namespace_only() -> None:
@@ -179,6 +201,8 @@ def test_the_command_writes_the_pods_and_says_where_there_are_none(
         monkeypatch.setenv(name, value)
     assert render_pods.main([str(tmp_path)]) == 0
     assert (tmp_path / "core_retrain_flow" / "train.yaml").is_file()
+    assert (tmp_path / "core_retrain_flow" / "train-shards-2.yaml").is_file()
+    assert (tmp_path / "pools.json").is_file()
     monkeypatch.setenv("CONFIG_ROOT", DOCKER["CONFIG_ROOT"])
     assert render_pods.main([str(tmp_path)]) == 1
     assert "no task is a pod" in capsys.readouterr().err
