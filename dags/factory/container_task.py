@@ -24,6 +24,7 @@ from dags.factory.outcome import (
     read_failure,
     read_report,
     read_result,
+    result_line,
 )
 
 LABEL: Final = "ml-assets-core.task"
@@ -94,17 +95,26 @@ class ContainerTask(DockerOperator):
         engine.create_host_config = functools.partial(type(engine).create_host_config, engine, **self.host)
         self._remove_containers()
         try:
-            last_line = str(super().execute(context) or "")
+            super().execute(context)
+            last_line = self._result_line()
         except DockerContainerFailedException as error:
             lines = [line.decode() if isinstance(line, bytes) else line for line in error.logs or []]
             code = _STATUS_CODE.search(str(error))
-            last_line = lines[-1].strip() if lines else ""
             tail = "\n".join(lines[-TAIL_LINES:])
+            last_line = self._result_line()
             fail(self, context, read_failure(self.task_id, int(code[1]) if code else 1, last_line, tail), error)
         finally:
             self._remove_containers()
         self.report = read_report(last_line)
         return read_result(last_line)
+
+    def _result_line(self) -> str:
+        """What the ended container said last on standard output.
+
+        While it runs the engine mixes both streams in any order, and a connection that ends early loses the rest.
+        """
+        said: bytes = self.cli.logs(self.container["Id"], stdout=True, stderr=False)
+        return result_line([line.decode("utf-8", errors="replace") for line in said.splitlines()])
 
     def _require_image(self, context: Context) -> None:
         """Pull the image where the engine does not hold it; DockerOperator would go on without one."""

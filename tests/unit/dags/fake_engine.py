@@ -1,0 +1,93 @@
+"""A stand-in for the engine's client (docker-py): keeps containers, and lets each end as it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import requests
+from docker.errors import APIError
+
+
+class FakeEngine:
+    """Remembers what it was asked.
+
+    Attributes:
+        code: exit code of every container.
+        lines: what a container says on standard output, in order.
+        attached: what is seen of it while it runs, both streams in the engine's order; an exception is raised there.
+        present: containers, by id, with their labels.
+    """
+
+    def __init__(self, code: int = 0, lines: tuple[str, ...] = ('{"outputs": {}}',)) -> None:
+        self.code, self.lines = code, lines
+        self.attached: tuple[str | Exception, ...] = lines
+        self.present: dict[str, dict[str, str]] = {}
+        self.removed: list[str] = []
+        self.stopped: list[str] = []
+        self.created: dict[str, Any] = {}
+        self.held = ["tasks:1"]
+        self.pull_answer: list[dict[str, str]] | Exception = [{"error": "no such host"}]
+        self.on_wait: BaseException | None = None
+        self.on_remove: BaseException | None = None
+
+    def images(self, name: str) -> list[str]:
+        return [image for image in self.held if image == name]
+
+    def pull(self, name: str, stream: bool, decode: bool) -> list[dict[str, str]]:
+        assert stream
+        assert decode
+        if isinstance(self.pull_answer, Exception):
+            raise self.pull_answer
+        return self.pull_answer
+
+    def containers(self, *, all: bool, filters: dict[str, Any]) -> list[dict[str, str]]:
+        assert all, "a stopped container counts too"
+        wanted = dict([filters["label"].split("=", 1)])
+        return [{"Id": name} for name, labels in self.present.items() if wanted.items() <= labels.items()]
+
+    def create_host_config(self, **options: Any) -> dict[str, Any]:
+        return options
+
+    def create_container(self, **options: Any) -> dict[str, str]:
+        self.created = options
+        self.present["new"] = options["labels"]
+        return {"Id": "new"}
+
+    def attach(self, container: str, **_: Any) -> Iterator[bytes]:
+        for line in self.attached:
+            if isinstance(line, Exception):
+                raise line
+            yield f"{line}\n".encode()
+
+    def start(self, container: str) -> None:
+        assert container in self.present
+
+    def wait(self, container: str) -> dict[str, int]:
+        if self.on_wait is not None:
+            raise self.on_wait
+        return {"StatusCode": self.code}
+
+    def logs(self, container: str, stdout: bool, stderr: bool) -> bytes:
+        assert container in self.present, "the log went with the container"
+        assert (stdout, stderr) == (True, False)
+        return "".join(f"{line}\n" for line in self.lines).encode()
+
+    def stop(self, container: str, timeout: int) -> None:
+        assert timeout < 5, "Airflow kills a worker that takes longer to stop"
+        self.stopped.append(container)
+
+    def remove_container(self, container: str, v: bool, force: bool) -> None:
+        assert force
+        assert v, "the volume without a name stays behind"
+        del self.present[container]
+        self.removed.append(container)
+        if self.on_remove is not None:
+            raise self.on_remove
+
+
+def refused(code: int, explanation: str = "because") -> APIError:
+    """The engine's answer to a request it does not fulfil."""
+    response = requests.Response()
+    response.status_code = code
+    return APIError(f"{code} from the engine", response=response, explanation=explanation)
