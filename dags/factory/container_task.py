@@ -29,6 +29,8 @@ from dags.factory.outcome import (
 
 LABEL: Final = "ml-assets-core.task"
 TRY_LABEL: Final = "ml-assets-core.try"
+OF_THIS_TRY: Final = (LABEL, TRY_LABEL)
+"""What a try removes at its end: Airflow may have given it up long ago, and the next one runs already."""
 STOP_SECONDS: Final = 3
 """Shorter than the five seconds Airflow leaves `on_kill`."""
 TAIL_LINES: Final = 15
@@ -40,8 +42,8 @@ _STATUS_CODE: Final = re.compile(r"'StatusCode': (\d+)")
 class ContainerTask(DockerOperator):
     """The same command line as a ProcessTask, with the same result and the same failures.
 
-    The container is removed however the try ends. One that an earlier try could not remove, because its worker was
-    killed, is found by its label and removed before a new one starts.
+    The container is removed however the try ends, and no other. One that an earlier try could not remove, because its
+    worker was killed, is found by its label and removed before a new one starts.
 
     Args:
         command: the words of the command line, templated.
@@ -79,7 +81,7 @@ class ContainerTask(DockerOperator):
     def on_kill(self) -> None:
         """Stop and remove the container: ask, then kill."""
         if self.hook.client_created:
-            self._remove_containers()
+            self._remove_containers(*OF_THIS_TRY)
 
     def _run(self, context: Context) -> dict[str, Any]:
         try:
@@ -93,7 +95,7 @@ class ContainerTask(DockerOperator):
             )
         self._require_image(context)
         engine.create_host_config = functools.partial(type(engine).create_host_config, engine, **self.host)
-        self._remove_containers()
+        self._remove_containers(LABEL)
         try:
             super().execute(context)
             last_line = self._result_line()
@@ -104,7 +106,7 @@ class ContainerTask(DockerOperator):
             last_line = self._result_line()
             fail(self, context, read_failure(self.task_id, int(code[1]) if code else 1, last_line, tail), error)
         finally:
-            self._remove_containers()
+            self._remove_containers(*OF_THIS_TRY)
         self.report = read_report(last_line)
         return read_result(last_line)
 
@@ -137,9 +139,9 @@ class ContainerTask(DockerOperator):
             self.task_id, NOT_STARTED if refused else TRANSIENT, f"the container engine failed the task: {error}"
         )
 
-    def _remove_containers(self) -> None:
-        """Every container of this task instance, whichever try started it."""
-        wanted = f"{LABEL}={self.labels[LABEL]}"
+    def _remove_containers(self, *names: str) -> None:
+        """Every container that bears this try's own value of each of these labels."""
+        wanted = [f"{name}={self.labels[name]}" for name in names]
         for container in self.cli.containers(all=True, filters={"label": wanted}):
             self.log.info("Removing the container %s (%s)", container["Id"], container.get("State", ""))
             try:

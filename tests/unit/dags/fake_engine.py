@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests
-from docker.errors import APIError
+from docker.errors import APIError, create_api_error_from_http_exception
 
 
 class FakeEngine:
@@ -17,12 +18,14 @@ class FakeEngine:
         lines: what a container says on standard output, in order.
         attached: what is seen of it while it runs, both streams in the engine's order; an exception is raised there.
         present: containers, by id, with their labels.
+        while_running: called while the container is waited for.
     """
 
     def __init__(self, code: int = 0, lines: tuple[str, ...] = ('{"outputs": {}}',)) -> None:
         self.code, self.lines = code, lines
         self.attached: tuple[str | Exception, ...] = lines
         self.present: dict[str, dict[str, str]] = {}
+        self.while_running: Callable[[], None] = lambda: None
         self.removed: list[str] = []
         self.stopped: list[str] = []
         self.created: dict[str, Any] = {}
@@ -43,7 +46,7 @@ class FakeEngine:
 
     def containers(self, *, all: bool, filters: dict[str, Any]) -> list[dict[str, str]]:
         assert all, "a stopped container counts too"
-        wanted = dict([filters["label"].split("=", 1)])
+        wanted = dict(label.split("=", 1) for label in filters["label"])
         return [{"Id": name} for name, labels in self.present.items() if wanted.items() <= labels.items()]
 
     def create_host_config(self, **options: Any) -> dict[str, Any]:
@@ -64,6 +67,7 @@ class FakeEngine:
         assert container in self.present
 
     def wait(self, container: str) -> dict[str, int]:
+        self.while_running()
         if self.on_wait is not None:
             raise self.on_wait
         return {"StatusCode": self.code}
@@ -87,7 +91,11 @@ class FakeEngine:
 
 
 def refused(code: int, explanation: str = "because") -> APIError:
-    """The engine's answer to a request it does not fulfil."""
+    """The engine's answer to a request it does not fulfil, as docker-py raises it."""
     response = requests.Response()
     response.status_code = code
-    return APIError(f"{code} from the engine", response=response, explanation=explanation)
+    response._content = json.dumps({"message": explanation}).encode()
+    try:
+        create_api_error_from_http_exception(requests.HTTPError(f"{code} from the engine", response=response))
+    except APIError as error:
+        return error

@@ -91,6 +91,21 @@ def test_containers_of_earlier_tries_are_removed_before_a_new_one_starts(monkeyp
     assert engine.removed == ["old", "older", "new"]
 
 
+def test_a_try_airflow_gave_up_leaves_the_container_of_the_next_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine(137)
+    task = make(engine, monkeypatch)
+
+    def start_next_try() -> None:
+        engine.present = {"next": {**task.labels, TRY_LABEL: "2"}}
+
+    engine.while_running = start_next_try
+    engine.on_wait = refused(404, "no such container")
+    with pytest.raises(TaskRetryableError):
+        task.execute({"ti": Pushes()})
+    assert list(engine.present) == ["next"]
+    assert engine.stopped == []
+
+
 def test_the_labels_name_the_part_of_the_task_of_the_run_and_the_try() -> None:
     task = ContainerTask(task_id="train", image="tasks:1", command=[], host={})
     assert task.labels == {
@@ -186,6 +201,7 @@ def test_a_container_somebody_else_removes_does_not_hide_how_the_task_ended(
 
 def test_on_kill_stops_and_removes_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
-    engine.present = {"running": {LABEL: "flow/run/train/-1"}}
-    make(engine, monkeypatch).on_kill()
+    task = make(engine, monkeypatch)
+    engine.present = {"running": dict(task.labels), "next": {**task.labels, TRY_LABEL: "2"}}
+    task.on_kill()
     assert engine.stopped == engine.removed == ["running"]
