@@ -12,7 +12,7 @@ from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
 from docker.errors import APIError, ImageNotFound, NotFound
-from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from dags.factory.command_line import without_empty_options
 from dags.factory.outcome import (
@@ -34,6 +34,8 @@ OF_THIS_TRY: Final = (LABEL, TRY_LABEL)
 STOP_SECONDS: Final = 3
 """Shorter than the five seconds Airflow leaves `on_kill`."""
 TAIL_LINES: Final = 15
+_ENGINE_ERRORS: Final = (OSError, HTTPError)
+"""What docker-py raises: of a request (an OSError too), and unwrapped where a stream breaks off."""
 _GOING: Final = (404, 409)
 """The engine's answers about a container that is no more, or that somebody else removes just now."""
 _STATUS_CODE: Final = re.compile(r"'StatusCode': (\d+)")
@@ -75,7 +77,7 @@ class ContainerTask(DockerOperator):
         except AirflowTaskTimeout:
             fail_timed_out(self, context)
             raise
-        except (RequestException, APIError) as error:
+        except _ENGINE_ERRORS as error:
             fail(self, context, self._engine_failure(error), error)
 
     def on_kill(self) -> None:
@@ -130,7 +132,7 @@ class ContainerTask(DockerOperator):
             text = f"image {self.image} is not on the engine and cannot be pulled: build it with `make images`"
             fail(self, context, TaskFailure(self.task_id, NOT_STARTED, f"{text}\n{' '.join(errors)}".strip()))
 
-    def _engine_failure(self, error: RequestException | APIError) -> TaskFailure:
+    def _engine_failure(self, error: Exception) -> TaskFailure:
         """An engine that is away or a container that vanished may be there the next time; a refused request is not."""
         refused = isinstance(error, ImageNotFound) or (
             isinstance(error, APIError) and error.is_client_error() and not isinstance(error, NotFound)

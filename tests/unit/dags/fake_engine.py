@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import requests
@@ -16,14 +16,14 @@ class FakeEngine:
     Attributes:
         code: exit code of every container.
         lines: what a container says on standard output, in order.
-        attached: what is seen of it while it runs, both streams in the engine's order; an exception is raised there.
+        stream: what is seen of it while it runs, both streams in the engine's order.
         present: containers, by id, with their labels.
         while_running: called while the container is waited for.
     """
 
     def __init__(self, code: int = 0, lines: tuple[str, ...] = ('{"outputs": {}}',)) -> None:
         self.code, self.lines = code, lines
-        self.attached: tuple[str | Exception, ...] = lines
+        self.stream: Iterable[bytes] = [f"{line}\n".encode() for line in lines]
         self.present: dict[str, dict[str, str]] = {}
         self.while_running: Callable[[], None] = lambda: None
         self.removed: list[str] = []
@@ -57,11 +57,9 @@ class FakeEngine:
         self.present["new"] = options["labels"]
         return {"Id": "new"}
 
-    def attach(self, container: str, **_: Any) -> Iterator[bytes]:
-        for line in self.attached:
-            if isinstance(line, Exception):
-                raise line
-            yield f"{line}\n".encode()
+    def attach(self, container: str, **_: Any) -> Iterable[bytes]:
+        assert container in self.present
+        return self.stream
 
     def start(self, container: str) -> None:
         assert container in self.present

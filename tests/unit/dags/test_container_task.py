@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import datetime
 import json
+import socket
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import requests
+import urllib3
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from docker.utils.socket import STDOUT, frames_iter
 
 from dags.factory.container_task import LABEL, TRY_LABEL, ContainerTask
-from dags.factory.outcome import TaskRetryableError
+from dags.factory.outcome import TRANSIENT, TaskRetryableError
 from tests.unit.dags.fake_engine import FakeEngine, refused
 from tests.unit.dags.test_process_task import Pushes, words
 
@@ -42,6 +48,17 @@ def run(
     return make(engine, monkeypatch, **task).execute({"ti": pushes or Pushes()})
 
 
+@contextmanager
+def connection_that_breaks(sent: bytes) -> Iterator[socket.socket]:
+    """A connection over which something came before the other side was killed."""
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as connection:
+        other, _ = server.accept()
+        other.sendall(sent)
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        other.close()
+        yield connection
+
+
 def test_the_last_line_becomes_the_same_result_as_a_process_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine(0, ('{"event": "log"}', '{"task": "train", "outputs": {"n": 1}}'))
     assert run(engine, monkeypatch) == {"task": "train", "outputs": {"n": 1}}
@@ -58,8 +75,8 @@ def test_the_result_is_what_is_said_on_standard_output_whatever_comes_after_it(
     outputs = {"report": "runs/R/x.html", "said": "a\u2028b"}
     engine = FakeEngine(code, (json.dumps({"error": fields, "outputs": outputs}, ensure_ascii=False), "goodbye", ""))
     pushes = Pushes()
-    for attached in (*engine.lines, "a warning on standard error"), ("it begins",):
-        engine.attached = attached
+    for stream in ([*engine.stream, b"a warning on standard error\n"], [b"it begins"]):
+        engine.stream = stream
         task = make(engine, monkeypatch)
         if code == 0:
             assert task.execute({"ti": pushes})["outputs"] == outputs
@@ -71,7 +88,7 @@ def test_the_result_is_what_is_said_on_standard_output_whatever_comes_after_it(
 
 def test_a_task_that_says_nothing_is_described_by_the_end_of_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine(1, ())
-    engine.attached = ("Traceback", "ValueError: oops")
+    engine.stream = [b"Traceback\n", b"ValueError: oops\n"]
     with pytest.raises(AirflowFailException, match=r"exited with 1\nTraceback\nValueError: oops"):
         run(engine, monkeypatch)
 
@@ -155,6 +172,7 @@ def test_an_image_that_is_not_there_is_one_clear_failure(monkeypatch: pytest.Mon
     ("trouble", "error"),
     [
         (requests.exceptions.ConnectionError("the engine is away"), TaskRetryableError),
+        (urllib3.exceptions.ProtocolError("the engine went away"), TaskRetryableError),
         (refused(500), TaskRetryableError),
         (refused(400), AirflowFailException),
     ],
@@ -167,6 +185,17 @@ def test_an_engine_that_is_away_is_tried_again_and_one_that_refuses_is_not(
     with pytest.raises(error, match="the container engine failed the task"):
         run(engine, monkeypatch, pushes)
     assert "failure" in pushes.pushed
+    assert engine.removed == ["new"]
+
+
+def test_a_connection_that_breaks_while_the_log_is_shown_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read by docker-py itself, from a real connection: as when the proxy before the engine starts anew."""
+    engine, pushes = FakeEngine(), Pushes()
+    with connection_that_breaks(struct.pack(">BxxxL", STDOUT, 100) + b"it begins\n") as connection:
+        engine.stream = (data for _, data in frames_iter(connection, tty=False))
+        with pytest.raises(TaskRetryableError, match=r"the container engine failed the task: .*reset by peer"):
+            run(engine, monkeypatch, pushes)
+    assert pushes.pushed["failure"]["exit_code"] == TRANSIENT
     assert engine.removed == ["new"]
 
 
