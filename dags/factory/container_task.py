@@ -15,6 +15,7 @@ from docker.errors import APIError, ImageNotFound, NotFound
 from urllib3.exceptions import HTTPError
 
 from dags.factory.command_line import without_empty_options
+from dags.factory.container_image import pull_missing
 from dags.factory.outcome import (
     NOT_STARTED,
     TRANSIENT,
@@ -95,7 +96,9 @@ class ContainerTask(DockerOperator):
                 TaskFailure(self.task_id, TRANSIENT, f"the container engine does not answer: {error}"),
                 error,
             )
-        self._require_image(context)
+        absent = pull_missing(engine, self.task_id, self.image)  # DockerOperator would go on without one
+        if absent is not None:
+            fail(self, context, absent)
         engine.create_host_config = functools.partial(type(engine).create_host_config, engine, **self.host)
         self._remove_containers(LABEL)
         try:
@@ -119,18 +122,6 @@ class ContainerTask(DockerOperator):
         """
         said: bytes = self.cli.logs(self.container["Id"], stdout=True, stderr=False)
         return result_line([line.decode("utf-8", errors="replace") for line in said.splitlines()])
-
-    def _require_image(self, context: Context) -> None:
-        """Pull the image where the engine does not hold it; DockerOperator would go on without one."""
-        if self.cli.images(name=self.image):
-            return
-        try:
-            errors = [line["error"] for line in self.cli.pull(self.image, stream=True, decode=True) if "error" in line]
-        except APIError as error:
-            errors = [str(error.explanation or error)]
-        if errors or not self.cli.images(name=self.image):
-            text = f"image {self.image} is not on the engine and cannot be pulled: build it with `make images`"
-            fail(self, context, TaskFailure(self.task_id, NOT_STARTED, f"{text}\n{' '.join(errors)}".strip()))
 
     def _engine_failure(self, error: Exception) -> TaskFailure:
         """An engine that is away or a container that vanished may be there the next time; a refused request is not."""

@@ -18,6 +18,7 @@ class FakeEngine:
         lines: what a container says on standard output, in order.
         stream: what is seen of it while it runs, both streams in the engine's order.
         present: containers, by id, with their labels.
+        held: names of the images it has; after a pull those it `gives` too.
         while_running: called while the container is waited for.
     """
 
@@ -30,7 +31,9 @@ class FakeEngine:
         self.stopped: list[str] = []
         self.created: dict[str, Any] = {}
         self.held = ["tasks:1"]
-        self.pull_answer: list[dict[str, str]] | Exception = [{"error": "no such host"}]
+        self.pull_answer: list[dict[str, str]] | Exception = []
+        self.gives: list[str] = []
+        self.pulled: list[str] = []
         self.on_wait: BaseException | None = None
         self.on_remove: BaseException | None = None
 
@@ -40,8 +43,10 @@ class FakeEngine:
     def pull(self, name: str, stream: bool, decode: bool) -> list[dict[str, str]]:
         assert stream
         assert decode
+        self.pulled.append(name)
         if isinstance(self.pull_answer, Exception):
             raise self.pull_answer
+        self.held += self.gives
         return self.pull_answer
 
     def containers(self, *, all: bool, filters: dict[str, Any]) -> list[dict[str, str]]:
