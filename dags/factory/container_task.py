@@ -133,9 +133,9 @@ class ContainerTask(DockerOperator):
         )
 
     def _remove_containers(self, *names: str) -> None:
-        """Every container that bears this try's own value of each of these labels."""
-        wanted = [f"{name}={self.labels[name]}" for name in names]
-        for container in self.cli.containers(all=True, filters={"label": wanted}):
+        """Every container of this stack that bears this try's own value of each of these labels."""
+        labels = [f"{name}={self.labels[name]}" for name in names]
+        for container in self.cli.containers(all=True, filters={"label": labels, "network": self.network_mode}):
             self.log.info("Removing the container %s (%s)", container["Id"], container.get("State", ""))
             try:
                 self.cli.stop(container["Id"], timeout=STOP_SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ class FakeEngine:
         lines: what a container says on standard output, in order.
         stream: what is seen of it while it runs, both streams in the engine's order.
         present: containers, by id, with their labels.
+        networks: of the containers that are not on the network `stack`.
         held: names of the images it has; after a pull those it `gives` too.
         while_running: called while the container is waited for.
     """
@@ -26,6 +28,7 @@ class FakeEngine:
         self.code, self.lines = code, lines
         self.stream: Iterable[bytes] = [f"{line}\n".encode() for line in lines]
         self.present: dict[str, dict[str, str]] = {}
+        self.networks: defaultdict[str, str] = defaultdict(lambda: "stack")
         self.while_running: Callable[[], None] = lambda: None
         self.removed: list[str] = []
         self.stopped: list[str] = []
@@ -52,7 +55,11 @@ class FakeEngine:
     def containers(self, *, all: bool, filters: dict[str, Any]) -> list[dict[str, str]]:
         assert all, "a stopped container counts too"
         wanted = dict(label.split("=", 1) for label in filters["label"])
-        return [{"Id": name} for name, labels in self.present.items() if wanted.items() <= labels.items()]
+        return [
+            {"Id": name}
+            for name, labels in self.present.items()
+            if wanted.items() <= labels.items() and self.networks[name] == filters["network"]
+        ]
 
     def create_host_config(self, **options: Any) -> dict[str, Any]:
         return options

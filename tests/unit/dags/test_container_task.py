@@ -36,6 +36,7 @@ def make(engine: FakeEngine | None, monkeypatch: pytest.MonkeyPatch, image: str 
         image=image,
         command=words("train", {"run-id": "R", "data": ""}),
         host=HOST,
+        network_mode="stack",
         execution_timeout=datetime.timedelta(seconds=60),
     )
     task.labels = {LABEL: "flow/run/train/-1", TRY_LABEL: "1"}
@@ -106,6 +107,16 @@ def test_containers_of_earlier_tries_are_removed_before_a_new_one_starts(monkeyp
     engine.present["other"] = {LABEL: "flow/run/ingest/-1"}
     run(engine, monkeypatch)
     assert engine.removed == ["old", "older", "new"]
+
+
+def test_another_stack_on_the_engine_keeps_its_container_of_the_same_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two stacks start the same month's run under the same id."""
+    engine = FakeEngine()
+    task = make(engine, monkeypatch)
+    engine.present, engine.networks["theirs"] = {"theirs": dict(task.labels)}, "another-stack"
+    task.execute({"ti": Pushes()})
+    task.on_kill()
+    assert list(engine.present) == ["theirs"]
 
 
 def test_a_try_airflow_gave_up_leaves_the_container_of_the_next_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
