@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
+from docker import APIClient
 from docker.errors import APIError, ImageNotFound, NotFound
 from urllib3.exceptions import HTTPError
 
@@ -29,9 +30,8 @@ from dags.factory.outcome import (
 )
 
 LABEL: Final = "ml-assets-core.task"
+RUN_LABEL: Final = "ml-assets-core.run"
 TRY_LABEL: Final = "ml-assets-core.try"
-OF_THIS_TRY: Final = (LABEL, TRY_LABEL)
-"""What a try removes at its end: Airflow may have given it up long ago, and the next one runs already."""
 STOP_SECONDS: Final = 3
 """Shorter than the five seconds Airflow leaves `on_kill`."""
 TAIL_LINES: Final = 15
@@ -40,6 +40,25 @@ _ENGINE_ERRORS: Final = (OSError, HTTPError)
 _GOING: Final = (404, 409)
 """The engine's answers about a container that is no more, or that somebody else removes just now."""
 _STATUS_CODE: Final = re.compile(r"'StatusCode': (\d+)")
+
+
+def ending_run(hook: Callable[[Context], None]) -> Callable[[Context], None]:
+    """`hook` before the ContainerTask that runs when all others of its run have ended, and removes what they left.
+
+    Nobody else removes the container of a task whose worker was killed at its last try. The task's own work comes
+    first: a container that cannot be removed must not keep a failure from being recorded.
+    """
+
+    def run_hook(context: Context) -> None:
+        task: ContainerTask = context["task"]
+        task.ends_run = True
+        try:
+            hook(context)
+        except AirflowSkipException:
+            task.tidy_up(context)
+            raise
+
+    return run_hook
 
 
 class ContainerTask(DockerOperator):
@@ -63,12 +82,14 @@ class ContainerTask(DockerOperator):
             auto_remove="never",  # `execute` stops it first, so that the task can say that it ended
             labels={
                 LABEL: "{{ dag.dag_id }}/{{ run_id }}/{{ task.task_id }}/{{ ti.map_index }}",
+                RUN_LABEL: "{{ dag.dag_id }}/{{ run_id }}",
                 TRY_LABEL: "{{ ti.try_number }}",
             },
             **kwargs,
         )
         self.host = dict(host)
         self.report: str | None = None
+        self.ends_run = False
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the container; return the task's result. Raises as ProcessTask does."""
@@ -81,27 +102,27 @@ class ContainerTask(DockerOperator):
         except _ENGINE_ERRORS as error:
             fail(self, context, self._engine_failure(error), error)
 
+    def tidy_up(self, context: Context) -> None:
+        """Remove what is removed at the task's end, where it has nothing to run. Raises as `execute` does."""
+        try:
+            self._engine(context)
+            self._remove_at_end()
+        except _ENGINE_ERRORS as error:
+            fail(self, context, self._engine_failure(error), error)
+
     def on_kill(self) -> None:
         """Stop and remove the container: ask, then kill."""
         if self.hook.client_created:
-            self._remove_containers(*OF_THIS_TRY)
+            self._remove(self._containers(LABEL, TRY_LABEL))
 
     def _run(self, context: Context) -> dict[str, Any]:
+        engine = self._engine(context)
         try:
-            engine = self.cli
-        except AirflowException as error:  # all that the hook says where no engine answers
-            fail(
-                self,
-                context,
-                TaskFailure(self.task_id, TRANSIENT, f"the container engine does not answer: {error}"),
-                error,
-            )
-        absent = pull_missing(engine, self.task_id, self.image)  # DockerOperator would go on without one
-        if absent is not None:
-            fail(self, context, absent)
-        engine.create_host_config = functools.partial(type(engine).create_host_config, engine, **self.host)
-        self._remove_containers(LABEL)
-        try:
+            absent = pull_missing(engine, self.task_id, self.image)  # DockerOperator would go on without one
+            if absent is not None:
+                fail(self, context, absent)
+            engine.create_host_config = functools.partial(type(engine).create_host_config, engine, **self.host)
+            self._remove(self._containers(LABEL))
             super().execute(context)
             last_line = self._result_line()
         except DockerContainerFailedException as error:
@@ -111,9 +132,20 @@ class ContainerTask(DockerOperator):
             last_line = self._result_line()
             fail(self, context, read_failure(self.task_id, int(code[1]) if code else 1, last_line, tail), error)
         finally:
-            self._remove_containers(*OF_THIS_TRY)
+            self._remove_at_end()
         self.report = read_report(last_line)
         return read_result(last_line)
+
+    def _engine(self, context: Context) -> APIClient:
+        try:
+            return self.cli
+        except AirflowException as error:  # all that the hook says where no engine answers
+            fail(
+                self,
+                context,
+                TaskFailure(self.task_id, TRANSIENT, f"the container engine does not answer: {error}"),
+                error,
+            )
 
     def _result_line(self) -> str:
         """What the ended container said last on standard output.
@@ -132,10 +164,23 @@ class ContainerTask(DockerOperator):
             self.task_id, NOT_STARTED if refused else TRANSIENT, f"the container engine failed the task: {error}"
         )
 
-    def _remove_containers(self, *names: str) -> None:
+    def _remove_at_end(self) -> None:
+        """Not what another try of this task started: Airflow may have given this one up, and the next runs already."""
+        self._remove(self._containers(LABEL, TRY_LABEL))
+        if self.ends_run:
+            of_run = self._containers(RUN_LABEL)
+            self._remove([each for each in of_run if each["Labels"][LABEL] != self.labels[LABEL]])
+
+    def _containers(self, *names: str) -> list[dict[str, Any]]:
         """Every container of this stack that bears this try's own value of each of these labels."""
         labels = [f"{name}={self.labels[name]}" for name in names]
-        for container in self.cli.containers(all=True, filters={"label": labels, "network": self.network_mode}):
+        found: list[dict[str, Any]] = self.cli.containers(
+            all=True, filters={"label": labels, "network": self.network_mode}
+        )
+        return found
+
+    def _remove(self, containers: Sequence[Mapping[str, Any]]) -> None:
+        for container in containers:
             self.log.info("Removing the container %s (%s)", container["Id"], container.get("State", ""))
             try:
                 self.cli.stop(container["Id"], timeout=STOP_SECONDS)

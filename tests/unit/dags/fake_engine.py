@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import pytest
 import requests
 from docker.errors import APIError, create_api_error_from_http_exception
+
+from dags.factory.container_task import LABEL, RUN_LABEL, TRY_LABEL, ContainerTask
+from tests.unit.dags.test_process_task import Pushes, words
+
+HOST = {"read_only": True, "cap_drop": ["ALL"]}
 
 
 class FakeEngine:
@@ -52,11 +59,11 @@ class FakeEngine:
         self.held += self.gives
         return self.pull_answer
 
-    def containers(self, *, all: bool, filters: dict[str, Any]) -> list[dict[str, str]]:
+    def containers(self, *, all: bool, filters: dict[str, Any]) -> list[dict[str, Any]]:
         assert all, "a stopped container counts too"
         wanted = dict(label.split("=", 1) for label in filters["label"])
         return [
-            {"Id": name}
+            {"Id": name, "Labels": labels}
             for name, labels in self.present.items()
             if wanted.items() <= labels.items() and self.networks[name] == filters["network"]
         ]
@@ -109,3 +116,30 @@ def refused(code: int, explanation: str = "because") -> APIError:
         create_api_error_from_http_exception(requests.HTTPError(f"{code} from the engine", response=response))
     except APIError as error:
         return error
+
+
+class _Hook:
+    client_created = True
+
+
+def make(engine: FakeEngine | None, monkeypatch: pytest.MonkeyPatch, image: str = "tasks:1") -> ContainerTask:
+    """The first try of the task `train` of the run `run` of the flow `flow`, on this engine."""
+    monkeypatch.setattr(ContainerTask, "cli", engine)
+    monkeypatch.setattr(ContainerTask, "hook", _Hook())
+    task = ContainerTask(
+        task_id="train",
+        image=image,
+        command=words("train", {"run-id": "R", "data": ""}),
+        host=HOST,
+        network_mode="stack",
+        execution_timeout=datetime.timedelta(seconds=60),
+    )
+    task.labels = {LABEL: "flow/run/train/-1", RUN_LABEL: "flow/run", TRY_LABEL: "1"}
+    return task
+
+
+def run(
+    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, pushes: Pushes | None = None, **task: str
+) -> dict[str, Any]:
+    """The result of that task."""
+    return make(engine, monkeypatch, **task).execute({"ti": pushes or Pushes()})

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 import requests
 import urllib3
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 from docker.utils.socket import STDOUT, frames_iter
 
-from dags.factory.container_task import LABEL, TRY_LABEL, ContainerTask
+from dags.factory.container_task import LABEL, RUN_LABEL, TRY_LABEL, ContainerTask
 from dags.factory.outcome import TRANSIENT, TaskRetryableError
-from tests.unit.dags.fake_engine import FakeEngine, refused
-from tests.unit.dags.test_process_task import Pushes, words
-
-HOST = {"read_only": True, "cap_drop": ["ALL"]}
-
-
-class Hook:
-    client_created = True
-
-
-def make(engine: FakeEngine | None, monkeypatch: pytest.MonkeyPatch, image: str = "tasks:1") -> ContainerTask:
-    monkeypatch.setattr(ContainerTask, "cli", engine)
-    monkeypatch.setattr(ContainerTask, "hook", Hook())
-    task = ContainerTask(
-        task_id="train",
-        image=image,
-        command=words("train", {"run-id": "R", "data": ""}),
-        host=HOST,
-        network_mode="stack",
-        execution_timeout=datetime.timedelta(seconds=60),
-    )
-    task.labels = {LABEL: "flow/run/train/-1", TRY_LABEL: "1"}
-    return task
-
-
-def run(
-    engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, pushes: Pushes | None = None, **task: str
-) -> dict[str, Any]:
-    return make(engine, monkeypatch, **task).execute({"ti": pushes or Pushes()})
+from tests.unit.dags.fake_engine import HOST, FakeEngine, make, refused, run
+from tests.unit.dags.test_process_task import Pushes
 
 
 @contextmanager
@@ -101,43 +72,11 @@ def test_the_engine_is_told_what_dockeroperator_has_no_argument_for(monkeypatch:
     assert engine.created["host_config"]["privileged"] is False
 
 
-def test_containers_of_earlier_tries_are_removed_before_a_new_one_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = FakeEngine()
-    engine.present = {name: {LABEL: "flow/run/train/-1"} for name in ("old", "older")}
-    engine.present["other"] = {LABEL: "flow/run/ingest/-1"}
-    run(engine, monkeypatch)
-    assert engine.removed == ["old", "older", "new"]
-
-
-def test_another_stack_on_the_engine_keeps_its_container_of_the_same_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two stacks start the same month's run under the same id."""
-    engine = FakeEngine()
-    task = make(engine, monkeypatch)
-    engine.present, engine.networks["theirs"] = {"theirs": dict(task.labels)}, "another-stack"
-    task.execute({"ti": Pushes()})
-    task.on_kill()
-    assert list(engine.present) == ["theirs"]
-
-
-def test_a_try_airflow_gave_up_leaves_the_container_of_the_next_one_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = FakeEngine(137)
-    task = make(engine, monkeypatch)
-
-    def start_next_try() -> None:
-        engine.present = {"next": {**task.labels, TRY_LABEL: "2"}}
-
-    engine.while_running = start_next_try
-    engine.on_wait = refused(404, "no such container")
-    with pytest.raises(TaskRetryableError):
-        task.execute({"ti": Pushes()})
-    assert list(engine.present) == ["next"]
-    assert engine.stopped == []
-
-
 def test_the_labels_name_the_part_of_the_task_of_the_run_and_the_try() -> None:
     task = ContainerTask(task_id="train", image="tasks:1", command=[], host={})
     assert task.labels == {
         LABEL: "{{ dag.dag_id }}/{{ run_id }}/{{ task.task_id }}/{{ ti.map_index }}",
+        RUN_LABEL: "{{ dag.dag_id }}/{{ run_id }}",
         TRY_LABEL: "{{ ti.try_number }}",
     }
     assert "labels" in task.template_fields
@@ -214,32 +153,6 @@ def test_an_engine_that_was_never_there_is_tried_again(monkeypatch: pytest.Monke
 
     task = make(None, monkeypatch)
     monkeypatch.setattr(ContainerTask, "cli", property(away))
-    with pytest.raises(TaskRetryableError, match="does not answer"):
-        task.execute({"ti": Pushes()})
-
-
-def test_a_task_that_takes_too_long_is_stopped_and_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine, pushes = FakeEngine(), Pushes()
-    engine.on_wait = AirflowTaskTimeout()
-    with pytest.raises(AirflowTaskTimeout):
-        run(engine, monkeypatch, pushes)
-    assert engine.stopped == engine.removed == ["new"]
-    assert "longer than its 60 s" in pushes.pushed["failure"]["text"]
-
-
-@pytest.mark.parametrize("code", [404, 409])
-def test_a_container_somebody_else_removes_does_not_hide_how_the_task_ended(
-    monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    engine = FakeEngine(137)
-    engine.on_remove = refused(code)
-    with pytest.raises(TaskRetryableError, match="exited with 137"):
-        run(engine, monkeypatch)
-
-
-def test_on_kill_stops_and_removes_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = FakeEngine()
-    task = make(engine, monkeypatch)
-    engine.present = {"running": dict(task.labels), "next": {**task.labels, TRY_LABEL: "2"}}
-    task.on_kill()
-    assert engine.stopped == engine.removed == ["running"]
+    for attempt in (task.execute, task.tidy_up):
+        with pytest.raises(TaskRetryableError, match="does not answer"):
+            attempt({"ti": Pushes()})
