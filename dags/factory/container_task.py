@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from airflow.providers.docker.exceptions import DockerContainerFailedException
 from airflow.providers.docker.operators.docker import DockerOperator
 from airflow.sdk import Context
-from airflow.sdk.exceptions import AirflowException, AirflowTaskTimeout
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException, AirflowTaskTimeout
+from docker import APIClient
 from docker.errors import APIError, ImageNotFound, NotFound
-from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from dags.factory.command_line import without_empty_options
+from dags.factory.container_image import pull_missing
 from dags.factory.outcome import (
     NOT_STARTED,
     TRANSIENT,
@@ -24,23 +26,46 @@ from dags.factory.outcome import (
     read_failure,
     read_report,
     read_result,
+    result_line,
 )
 
 LABEL: Final = "ml-assets-core.task"
+RUN_LABEL: Final = "ml-assets-core.run"
 TRY_LABEL: Final = "ml-assets-core.try"
 STOP_SECONDS: Final = 3
 """Shorter than the five seconds Airflow leaves `on_kill`."""
 TAIL_LINES: Final = 15
+_ENGINE_ERRORS: Final = (OSError, HTTPError)
+"""What docker-py raises: of a request (an OSError too), and unwrapped where a stream breaks off."""
 _GOING: Final = (404, 409)
 """The engine's answers about a container that is no more, or that somebody else removes just now."""
 _STATUS_CODE: Final = re.compile(r"'StatusCode': (\d+)")
 
 
+def ending_run(hook: Callable[[Context], None]) -> Callable[[Context], None]:
+    """`hook` before the ContainerTask that runs when all others of its run have ended, and removes what they left.
+
+    Nobody else removes the container of a task whose worker was killed at its last try. The task's own work comes
+    first: a container that cannot be removed must not keep a failure from being recorded.
+    """
+
+    def run_hook(context: Context) -> None:
+        task: ContainerTask = context["task"]
+        task.ends_run = True
+        try:
+            hook(context)
+        except AirflowSkipException:
+            task.tidy_up(context)
+            raise
+
+    return run_hook
+
+
 class ContainerTask(DockerOperator):
     """The same command line as a ProcessTask, with the same result and the same failures.
 
-    The container is removed however the try ends. One that an earlier try could not remove, because its worker was
-    killed, is found by its label and removed before a new one starts.
+    The container is removed however the try ends, and no other. One that an earlier try could not remove, because its
+    worker was killed, is found by its label and removed before a new one starts.
 
     Args:
         command: the words of the command line, templated.
@@ -57,12 +82,14 @@ class ContainerTask(DockerOperator):
             auto_remove="never",  # `execute` stops it first, so that the task can say that it ended
             labels={
                 LABEL: "{{ dag.dag_id }}/{{ run_id }}/{{ task.task_id }}/{{ ti.map_index }}",
+                RUN_LABEL: "{{ dag.dag_id }}/{{ run_id }}",
                 TRY_LABEL: "{{ ti.try_number }}",
             },
             **kwargs,
         )
         self.host = dict(host)
         self.report: str | None = None
+        self.ends_run = False
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Run the container; return the task's result. Raises as ProcessTask does."""
@@ -72,17 +99,46 @@ class ContainerTask(DockerOperator):
         except AirflowTaskTimeout:
             fail_timed_out(self, context)
             raise
-        except (RequestException, APIError) as error:
+        except _ENGINE_ERRORS as error:
+            fail(self, context, self._engine_failure(error), error)
+
+    def tidy_up(self, context: Context) -> None:
+        """Remove what is removed at the task's end, where it has nothing to run. Raises as `execute` does."""
+        try:
+            self._engine(context)
+            self._remove_at_end()
+        except _ENGINE_ERRORS as error:
             fail(self, context, self._engine_failure(error), error)
 
     def on_kill(self) -> None:
         """Stop and remove the container: ask, then kill."""
         if self.hook.client_created:
-            self._remove_containers()
+            self._remove(self._containers(LABEL, TRY_LABEL))
 
     def _run(self, context: Context) -> dict[str, Any]:
+        engine = self._engine(context)
         try:
-            engine = self.cli
+            absent = pull_missing(engine, self.task_id, self.image)  # DockerOperator would go on without one
+            if absent is not None:
+                fail(self, context, absent)
+            engine.create_host_config = functools.partial(type(engine).create_host_config, engine, **self.host)
+            self._remove(self._containers(LABEL))
+            super().execute(context)
+            last_line = self._result_line()
+        except DockerContainerFailedException as error:
+            lines = [line.decode() if isinstance(line, bytes) else line for line in error.logs or []]
+            code = _STATUS_CODE.search(str(error))
+            tail = "\n".join(lines[-TAIL_LINES:])
+            last_line = self._result_line()
+            fail(self, context, read_failure(self.task_id, int(code[1]) if code else 1, last_line, tail), error)
+        finally:
+            self._remove_at_end()
+        self.report = read_report(last_line)
+        return read_result(last_line)
+
+    def _engine(self, context: Context) -> APIClient:
+        try:
+            return self.cli
         except AirflowException as error:  # all that the hook says where no engine answers
             fail(
                 self,
@@ -90,35 +146,16 @@ class ContainerTask(DockerOperator):
                 TaskFailure(self.task_id, TRANSIENT, f"the container engine does not answer: {error}"),
                 error,
             )
-        self._require_image(context)
-        engine.create_host_config = functools.partial(type(engine).create_host_config, engine, **self.host)
-        self._remove_containers()
-        try:
-            last_line = str(super().execute(context) or "")
-        except DockerContainerFailedException as error:
-            lines = [line.decode() if isinstance(line, bytes) else line for line in error.logs or []]
-            code = _STATUS_CODE.search(str(error))
-            last_line = lines[-1].strip() if lines else ""
-            tail = "\n".join(lines[-TAIL_LINES:])
-            fail(self, context, read_failure(self.task_id, int(code[1]) if code else 1, last_line, tail), error)
-        finally:
-            self._remove_containers()
-        self.report = read_report(last_line)
-        return read_result(last_line)
 
-    def _require_image(self, context: Context) -> None:
-        """Pull the image where the engine does not hold it; DockerOperator would go on without one."""
-        if self.cli.images(name=self.image):
-            return
-        try:
-            errors = [line["error"] for line in self.cli.pull(self.image, stream=True, decode=True) if "error" in line]
-        except APIError as error:
-            errors = [str(error.explanation or error)]
-        if errors or not self.cli.images(name=self.image):
-            text = f"image {self.image} is not on the engine and cannot be pulled: build it with `make images`"
-            fail(self, context, TaskFailure(self.task_id, NOT_STARTED, f"{text}\n{' '.join(errors)}".strip()))
+    def _result_line(self) -> str:
+        """What the ended container said last on standard output.
 
-    def _engine_failure(self, error: RequestException | APIError) -> TaskFailure:
+        While it runs the engine mixes both streams in any order, and a connection that ends early loses the rest.
+        """
+        said: bytes = self.cli.logs(self.container["Id"], stdout=True, stderr=False)
+        return result_line([line.decode("utf-8", errors="replace") for line in said.splitlines()])
+
+    def _engine_failure(self, error: Exception) -> TaskFailure:
         """An engine that is away or a container that vanished may be there the next time; a refused request is not."""
         refused = isinstance(error, ImageNotFound) or (
             isinstance(error, APIError) and error.is_client_error() and not isinstance(error, NotFound)
@@ -127,10 +164,23 @@ class ContainerTask(DockerOperator):
             self.task_id, NOT_STARTED if refused else TRANSIENT, f"the container engine failed the task: {error}"
         )
 
-    def _remove_containers(self) -> None:
-        """Every container of this task instance, whichever try started it."""
-        wanted = f"{LABEL}={self.labels[LABEL]}"
-        for container in self.cli.containers(all=True, filters={"label": wanted}):
+    def _remove_at_end(self) -> None:
+        """Not what another try of this task started: Airflow may have given this one up, and the next runs already."""
+        self._remove(self._containers(LABEL, TRY_LABEL))
+        if self.ends_run:
+            of_run = self._containers(RUN_LABEL)
+            self._remove([each for each in of_run if each["Labels"][LABEL] != self.labels[LABEL]])
+
+    def _containers(self, *names: str) -> list[dict[str, Any]]:
+        """Every container of this stack that bears this try's own value of each of these labels."""
+        labels = [f"{name}={self.labels[name]}" for name in names]
+        found: list[dict[str, Any]] = self.cli.containers(
+            all=True, filters={"label": labels, "network": self.network_mode}
+        )
+        return found
+
+    def _remove(self, containers: Sequence[Mapping[str, Any]]) -> None:
+        for container in containers:
             self.log.info("Removing the container %s (%s)", container["Id"], container.get("State", ""))
             try:
                 self.cli.stop(container["Id"], timeout=STOP_SECONDS)

@@ -231,7 +231,7 @@ class Flow:
             },
             {},
             task_id="record-run",
-            pre_execute=skip_unless_ended_early,
+            pre_execute=self.tasks.ending_run(skip_unless_ended_early),
         )
         list(tasks) >> record.as_teardown(on_failure_fail_dagrun=False)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, get_args
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, Context
 
 from core.config.environment_variables import BACKEND, StorageBackend, required_names
 from core.config.faults import ConfigurationError, Fault
@@ -84,6 +84,14 @@ class TaskFactory:
             **self._arguments(name),
         )
         return [mapped.expand(command=parts)]
+
+    def ending_run(self, hook: Callable[[Context], None]) -> Callable[[Context], None]:
+        """`hook` before the task that runs when all others of its run have ended; it also removes what they left."""
+        if self.settings.environment.runner != "docker":
+            return hook
+        from dags.factory.container_task import ending_run  # noqa: PLC0415 - as below
+
+        return ending_run(hook)
 
     def pool(self, kind: str) -> str:
         """The pool of a kind of work."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -70,6 +71,21 @@ def fail_timed_out(task: BaseOperator, context: Context) -> None:
     seconds = task.execution_timeout.total_seconds()
     text = f"the task {task.task_id} took longer than its {seconds:.0f} s (task_timeout_seconds) and was ended"
     context["ti"].xcom_push(key="failure", value=TaskFailure(task.task_id, TIMED_OUT, text).as_xcom())
+
+
+def result_line(lines: Sequence[str]) -> str:
+    """The last of a log's lines that is a JSON object with `outputs`; something else may have been said after it.
+
+    Without one it is the log's last line, and empty where nothing was said at all.
+    """
+    for line in reversed(lines):
+        try:
+            content = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(content, dict) and "outputs" in content:
+            return line
+    return lines[-1] if lines else ""
 
 
 def read_result(last_line: str) -> dict[str, Any]:

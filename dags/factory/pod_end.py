@@ -13,22 +13,10 @@ from kubernetes.client import V1Pod
 from kubernetes.client.exceptions import ApiException
 
 from core.errors import InputError
-from dags.factory.outcome import TRANSIENT, TaskFailure, read_failure
+from dags.factory.outcome import TRANSIENT, TaskFailure, read_failure, result_line
 
 _NEVER: Final = frozenset({400, 401, 403, 405, 422})
 """Answers of the API server to a request that another try would not change."""
-
-
-def result_line(lines: Sequence[str]) -> str:
-    """The task's last JSON line. A pod's log is one stream: a warning on standard error may come after it."""
-    for line in reversed(lines):
-        try:
-            content = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(content, dict) and "outputs" in content:
-            return line
-    return lines[-1] if lines else ""
 
 
 def read_pod_failure(task: str, pod: V1Pod, container: str, lines: Sequence[str]) -> TaskFailure | None:

@@ -20,8 +20,8 @@ from kubernetes.client.exceptions import ApiException
 from tenacity import Retrying, retry_if_result, stop_after_delay, wait_fixed
 from urllib3.exceptions import HTTPError
 
-from dags.factory.outcome import TaskFailure
-from dags.factory.pod_end import read_api_failure, read_pod_failure, result_line
+from dags.factory.outcome import TaskFailure, result_line
+from dags.factory.pod_end import read_api_failure, read_pod_failure
 from dags.factory.pod_spec import COMPONENT, pod_arguments
 from dags.factory.pod_task import LABEL, PodPlan
 from dags.factory.process_task import TAIL_LINES

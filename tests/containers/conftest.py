@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ from tests.containers.fakes import Fakes
 from tests.containers.running_stack import RunningStack, engine, require_engines_root
 from tests.containers.trees import fault_tree
 
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="airflow-home-"))  # of a task run without a stack
 DEMONSTRATION = "ml-assets-core-demo"
 FAULTS = "ml-assets-core-faults"
 ARCHIVE_MEGABYTES = 300

@@ -48,11 +48,13 @@ def address() -> Iterator[str]:
 def test_a_task_runs_through_it(address: str) -> None:
     client = docker.APIClient(base_url=f"tcp://{address}", version="auto")
     container = _create(client, command=["sh", "-c", "id -u; exit 3"])
+    assert client.containers(all=True, filters={"id": container, "network": "bridge"})
     try:
         lines = client.attach(container, stdout=True, stderr=True, stream=True)
         client.start(container)
         assert b"".join(lines).strip() == b"10001"
         assert client.wait(container)["StatusCode"] == 3
+        assert client.logs(container, stdout=True, stderr=False).strip() == b"10001"
     finally:
         client.remove_container(container, force=True)
 

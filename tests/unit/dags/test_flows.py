@@ -9,16 +9,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.exceptions import AirflowSkipException
 
 from core.config.loader import load_settings
+from dags.factory.container_task import LABEL, RUN_LABEL, TRY_LABEL
 from dags.factory.operators import KINDS
 from dags.factory.outcome import RETRY_POLICY
 from dags.factory.tags import Tag
 from laptop.flows import FLOWS
 from tests.unit.dags.conftest import DOCKER, PROCESS, REPOSITORY, load_flows
+from tests.unit.dags.fake_engine import FakeEngine
 
 FILES = sorted((REPOSITORY / "dags").glob("core_*.py"))
 HEAVY = {"numpy", "pandas", "pyarrow", "catboost", "redis", "fastapi", "tasks"}
@@ -115,6 +119,26 @@ def test_how_a_flow_ended_is_recorded_by_a_teardown_of_all_its_tasks(docker_flow
     assert record.is_teardown
     assert not record.on_failure_fail_dagrun, "a recorded failure would count as a success"
     assert record.upstream_task_ids == {task.task_id for task in dag.tasks} - {"record-run"}
+
+
+@pytest.mark.parametrize("dag_id", FLOWS)
+def test_the_last_task_of_a_flow_of_containers_removes_what_the_others_left(
+    process_flows: Any, docker_flows: Any, dag_id: str
+) -> None:
+    def done(**_: Any) -> dict[str, dict[str, str]]:
+        return {"run": {"train": "success"}}
+
+    instance = SimpleNamespace(dag_id=dag_id, run_id="run", get_task_states=done, xcom_pull=lambda **_: [])
+    engine = FakeEngine()
+    engine.present = {name: {LABEL: name, RUN_LABEL: f"{dag_id}/{name}"} for name in ("run", "run-2")}
+    engine.networks.default_factory = lambda: SETTINGS_STG.environment.docker.network
+    for flows, left in (process_flows, ["run", "run-2"]), (docker_flows, ["run-2"]):
+        record = copy.copy(flows.dags[dag_id].get_task("record-run"))
+        record.labels = {LABEL: "record-run", RUN_LABEL: f"{dag_id}/run", TRY_LABEL: "1"}
+        record.__dict__["hook"] = SimpleNamespace(api_client=engine)
+        with pytest.raises(AirflowSkipException):
+            record._pre_execute_hook({"ti": instance, "task": record})
+        assert list(engine.present) == left
 
 
 def test_only_where_it_is_required_a_person_approves(process_flows: Any, docker_flows: Any) -> None:

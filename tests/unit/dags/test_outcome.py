@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.errors import BlockedError, InputError, QualityError, TransientError
 from dags.factory.command_line import task_words, without_empty_options
-from dags.factory.outcome import RETRY_POLICY, TaskRetryableError, read_failure, read_report, read_result
+from dags.factory.outcome import RETRY_POLICY, TaskRetryableError, read_failure, read_report, read_result, result_line
 
 
 @pytest.mark.parametrize("error", [QualityError, InputError])
@@ -63,6 +63,12 @@ def test_a_task_that_left_no_error_is_described_by_its_log(last_line: str) -> No
         text = read_failure("train", -9, last_line, "the end of the log").text
         assert "signal 9" in text
         assert text.endswith("the end of the log")
+
+
+@given(st.lists(st.one_of(st.text(), st.recursive(st.text() | st.integers(), st.lists).map(json.dumps))))
+def test_nothing_but_a_result_counts_as_one(noise: list[str]) -> None:
+    result = json.dumps({"task": "train", "outputs": {}})
+    assert result_line([*noise, result, *noise]) == result
 
 
 @pytest.mark.parametrize("line", ["", "no json", "[1]", "3", '{"task": "train"}'])

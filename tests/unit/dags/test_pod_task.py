@@ -12,14 +12,11 @@ from typing import Any
 import pytest
 from airflow.providers.cncf.kubernetes.utils.pod_manager import PodManager
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, AirflowTaskTimeout
-from hypothesis import given
-from hypothesis import strategies as st
 from kubernetes.client.exceptions import ApiException
 
 from core.config.loader import load_settings
 from dags.factory.command_line import task_words
 from dags.factory.outcome import TRANSIENT, TaskRetryableError
-from dags.factory.pod_end import result_line
 from dags.factory.pod_run import PodRun
 from dags.factory.pod_task import LABEL, TRACE_LABEL, PodPlan, PodTask
 from tests.fixtures.config_tree import CONFIGS
@@ -84,11 +81,6 @@ def test_airflow_keeps_the_result_and_no_sidecar_carries_it(cluster: Cluster) ->
     run(task)
     assert task.do_xcom_push
     assert [container["name"] for container in cluster.created[0]["spec"]["containers"]] == ["base"]
-
-
-@given(st.lists(st.one_of(st.text(), st.recursive(st.text() | st.integers(), st.lists).map(json.dumps))))
-def test_nothing_but_a_result_counts_as_one(noise: list[str]) -> None:
-    assert result_line([*noise, json.dumps(RESULT), *noise]) == json.dumps(RESULT)
 
 
 def test_a_warning_after_the_result_does_not_hide_it(cluster: Cluster) -> None:
