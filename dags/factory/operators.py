@@ -124,7 +124,10 @@ class TaskFactory:
             return {}
         plain, files = self._container_variables(self._backend)
         if environment.runner == "kubernetes":
-            return {"plan": PodPlan(environment.kubernetes, environment.name, self.config_root, plain, files, seconds)}
+            (keys,) = environment.signing.folders
+            scratch = self._backend == "s3"
+            runner, root = environment.kubernetes, self.config_root
+            return {"plan": PodPlan(runner, environment.name, root, plain, files, keys, scratch, seconds)}
         return self._docker(plain, files)
 
     def _docker(self, plain: Mapping[str, str], files: Mapping[str, str]) -> dict[str, Any]:

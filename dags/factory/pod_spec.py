@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from kubernetes.client import models as k8s
@@ -28,7 +27,7 @@ def pod_arguments(plan: PodPlan) -> dict[str, Any]:
         "service_account_name": runner.service_account,
         "automount_service_account_token": False,
         "env_vars": {**plan.plain, **plan.files},
-        "volumes": _volumes(runner, plan.files),
+        "volumes": _volumes(plan),
         "volume_mounts": _mounts(plan),
         "container_resources": _resources(runner),
         "security_context": _pod_security(),
@@ -43,16 +42,19 @@ def pod_arguments(plan: PodPlan) -> dict[str, Any]:
     }
 
 
-def _volumes(runner: KubernetesRunner, files: Mapping[str, str]) -> list[k8s.V1Volume]:
+def _volumes(plan: PodPlan) -> list[k8s.V1Volume]:
+    runner = plan.runner
     claim = k8s.V1PersistentVolumeClaimVolumeSource(claim_name=runner.archive_claim)
-    names = [variable.removesuffix("_FILE") for variable in files]
+    names = [variable.removesuffix("_FILE") for variable in plan.files]
     secret = k8s.V1SecretVolumeSource(
         secret_name=runner.secret,
         default_mode=0o440,
         items=[k8s.V1KeyToPath(key=name, path=name) for name in names],
     )
+    scratch = [k8s.V1Volume(name="scratch", empty_dir=k8s.V1EmptyDirVolumeSource())] if plan.scratch else []
     return [
         k8s.V1Volume(name="archive", persistent_volume_claim=claim),
+        *scratch,
         k8s.V1Volume(name="config-base", config_map=k8s.V1ConfigMapVolumeSource(name=runner.config_maps.base)),
         k8s.V1Volume(
             name="config-environment", config_map=k8s.V1ConfigMapVolumeSource(name=runner.config_maps.environment)
@@ -68,8 +70,15 @@ def _mounts(plan: PodPlan) -> list[k8s.V1VolumeMount]:
         for variable, path in plan.files.items()
     ]
     overlay = f"{plan.config_root}/envs/{plan.environment}"
+    archive = plan.plain["ARCHIVE_PATH"]
+    held = [k8s.V1VolumeMount(name="archive", mount_path=archive)]
+    if plan.scratch:
+        keys = k8s.V1VolumeMount(
+            name="archive", mount_path=f"{archive}/{plan.keys}", sub_path=plan.keys, read_only=True
+        )
+        held = [k8s.V1VolumeMount(name="scratch", mount_path=archive), keys]
     return [
-        k8s.V1VolumeMount(name="archive", mount_path=plan.plain["ARCHIVE_PATH"]),
+        *held,
         k8s.V1VolumeMount(name="config-base", mount_path=f"{plan.config_root}/base", read_only=True),
         k8s.V1VolumeMount(name="config-environment", mount_path=overlay, read_only=True),
         *secrets,

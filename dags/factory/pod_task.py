@@ -30,6 +30,8 @@ class PodPlan:
         environment: dev, stg or prod.
         config_root: absolute folder of the configuration, the same path for Airflow and in the pod.
         plain: variables without secrets, name → value; ARCHIVE_PATH is where the archive is mounted.
+        keys: folder of the signing keys below ARCHIVE_PATH.
+        scratch: the archive is an object store: a pod works in a folder of its own, and the claim holds the keys.
         files: NAME_FILE → absolute path at which the Secret's key NAME is mounted.
         deadline_seconds: after which the cluster ends a pod that nobody follows any more.
     """
@@ -39,6 +41,8 @@ class PodPlan:
     config_root: str
     plain: Mapping[str, str]
     files: Mapping[str, str]
+    keys: str
+    scratch: bool
     deadline_seconds: int
 
 

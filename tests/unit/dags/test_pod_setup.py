@@ -44,6 +44,19 @@ def test_the_variables_are_those_a_task_may_need_with_every_secret_a_file() -> N
     assert VARIABLES["SERVICE_ENV"] == SETTINGS.environment.name
 
 
+def where_it_works(pod: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    """Volume, path below ARCHIVE_PATH and whether it is read only, of what a pod has there."""
+    root = VARIABLES["ARCHIVE_PATH"]
+    mounts = [
+        mount for mount in container({"spec": pod["spec"]})["volumeMounts"] if mount["mountPath"].startswith(root)
+    ]
+    return [(each["name"], each["mountPath"][len(root) :], each.get("readOnly", False)) for each in mounts]
+
+
+SHARED: Final = [("archive", "", False)]
+SCRATCH: Final = [("scratch", "", False), ("archive", "/keys", True)]
+
+
 @pytest.mark.parametrize("store", [{}, STORE], ids=["local", "s3"])
 def test_the_secret_holds_every_key_a_task_asks_for(tmp_path: Path, store: dict[str, str]) -> None:
     root = copy_tree(tmp_path)
@@ -52,6 +65,7 @@ def test_the_secret_holds_every_key_a_task_asks_for(tmp_path: Path, store: dict[
     assert flows.import_errors == {}
     asked = set()
     for _, pod in render_pods.pod_manifests(flows):
+        assert where_it_works(pod) == (SCRATCH if store else SHARED)
         (volume,) = [each["secret"] for each in pod["spec"]["volumes"] if each["name"] == "secrets"]
         asked.add(frozenset(item["key"] for item in volume["items"]))
     assert asked == {SECRETS if store else SECRETS - S3_KEYS}

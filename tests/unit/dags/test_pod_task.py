@@ -48,7 +48,7 @@ def pod_task() -> PodTask:
     runner = load_settings(CONFIGS, "stg").environment.kubernetes
     impatient = runner.model_copy(update={"schedule_seconds": 0, "start_seconds": 0})
     files = {"POSTGRES_URL_FILE": "/run/secrets/postgres_url"}
-    plan = PodPlan(impatient, "stg", "/configs", {"ARCHIVE_PATH": "/srv/archive"}, files, 7200)
+    plan = PodPlan(impatient, "stg", "/configs", {"ARCHIVE_PATH": "/srv/archive"}, files, "keys", False, 7200)
     task = PodTask(
         task_id="train", command=words("train", {"run-id": "R", "data": ""}), plan=plan, execution_timeout=LIMIT
     )
