@@ -21,6 +21,7 @@ from core.errors import CoreError
 from laptop.stack import free_ports
 
 POLL_SECONDS: Final = 0.5
+READING_SECONDS: Final = 1.5
 T = TypeVar("T")
 ENDED: Final = frozenset({"success", "failed"})
 
@@ -134,13 +135,22 @@ class RunningStack:
             assert state == "success", self.told(flow, run)
 
     def answer(self, run: str, answer: str, seconds: float, *, user: str = "approver", reason: str = "") -> None:
-        """Answer what `approve` asks, once it asks, or once nobody need be asked any more."""
+        """Answer what `approve` asks, as soon as a person could, or go on once nobody need be asked any more.
+
+        Airflow's scheduler takes an answer of the first instant, before it has noted that the task waits, for a second
+        end of the task, and tries it again.
+        """
         flow, body = CHAIN[-1], {"chosen_options": [answer], "params_input": {"reason": reason}}
         path = f"/dags/{flow}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
 
+        seen: list[float] = []
+
         def look() -> bool:
             states = {each["task_id"]: each["state"] for each in self.tasks(flow, run)} if self.state(flow, run) else {}
-            if states.get("approve") == "deferred" or states.get("approve") == "awaiting_input":
+            if states.get("approve") == "awaiting_input":
+                seen.append(time.monotonic())
+                if seen[-1] - seen[0] < READING_SECONDS:
+                    return False
                 self.airflow(user).patch(path, body)
                 return True
             return states.get("approve") in {"skipped", "success"} or "upstream_failed" in states.values()
