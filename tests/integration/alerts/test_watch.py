@@ -13,8 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from core.config.events import Event
+from core.telemetry.heartbeat import HEARTBEATS, read_beats
 from core.telemetry.outbox import Outbox
 from core.telemetry.outbox_tables import Target
 from laptop.servers import EmbeddedRedis
@@ -117,6 +119,22 @@ def test_killed_before_it_noted_what_it_sent_it_is_sent_once_more(
     assert len(server.bodies) == 2
     assert isinstance(pagerduty.service, PagerDuty)
     assert set(pagerduty.service.incidents) == {"heartbeat_lost/1"}, "two triggers, one incident"
+
+
+def test_of_two_watchers_the_one_that_is_killed_is_missed(command: Command, redis_url: str) -> None:
+    watchers = [get_context("fork").Process(target=command.run, args=("watch", "--metrics-port=0")) for _ in range(2)]
+    with redis.Redis.from_url(redis_url) as client:
+        for process in watchers:
+            process.start()
+        _until(lambda: client.hlen(HEARTBEATS) == 2, lambda: all(process.is_alive() for process in watchers))
+        killed, other = watchers
+        killed.kill()
+        other.terminate()
+        for process in watchers:
+            process.join()
+        (left,) = read_beats(client)
+    assert left.pid == killed.pid
+    assert left.field == f"t1/watch-{left.host}:{left.pid}"
 
 
 def test_once_does_each_duty_once(command: Command, registry_url: str, slack: HttpTarget) -> None:
