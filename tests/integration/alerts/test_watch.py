@@ -24,6 +24,7 @@ from laptop.stack import free_ports
 from tests.fixtures.command_line import Command
 from tests.fixtures.http_target import Answer, HttpTarget
 from tests.fixtures.pagerduty_server import PagerDuty
+from tests.fixtures.read_only import read_only
 from tests.fixtures.slack_server import Slack
 from tests.integration.alerts.notices import fields_of, post_verdicts, settled
 from tests.integration.alerts.watching import alerting, watcher
@@ -140,6 +141,19 @@ def test_of_two_watchers_the_one_that_is_killed_is_missed(command: Command, redi
 def test_once_does_each_duty_once(command: Command, registry_url: str, slack: HttpTarget) -> None:
     post_verdicts(registry_url, "v1")
     assert command.outputs("watch", "--once") == {"duties": ["LostHeartbeats", "Delivery"], "rounds": 1}
+    assert len(slack.bodies) == 1
+
+
+def test_while_postgresql_takes_no_writes_it_is_waited_for(
+    command: Command, registry_url: str, slack: HttpTarget
+) -> None:
+    post_verdicts(registry_url, "v1")
+    read_only(registry_url, "on")
+    with watcher(command) as process:
+        lines = iter(process.stderr or ())
+        assert any("DATABASE_SERVER_READ_ONLY" in line for line in lines)
+        read_only(registry_url, "off")
+        _until(lambda: settled(registry_url, Target.SLACK) == ["delivered"], lambda: process.poll() is None)
     assert len(slack.bodies) == 1
 
 
