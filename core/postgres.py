@@ -15,6 +15,9 @@ CONNECT_SECONDS: Final = 10
 _SHORT_KEEPALIVE: Final = "-ctcp_keepalives_idle=10 -ctcp_keepalives_interval=5 -ctcp_keepalives_count=3"
 _WRONG_ADDRESS: Final = ("authentication failed", "no password supplied", "does not exist", "no pg_hba.conf entry")
 _MISSING_TABLE: Final = frozenset({"42P01", "3F000"})
+_READ_ONLY: Final = "25006"
+_SESSION_ENDED: Final = frozenset({"25P03", "25P04"})
+"""Time-outs of the server's own. What else passes by itself, classes 08, 40, 53, 57 and 58, is an OperationalError."""
 
 
 def open_engine(postgres_url: str) -> sa.Engine:
@@ -50,7 +53,7 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction: committed at the end of the block, rolled back by any exception.
 
     Raises:
-        TransientError: the server cannot be reached or went away.
+        TransientError: the server cannot be reached, went away, or takes no writes.
         InputError: the credentials or the database are wrong, or the schema has not been created.
     """
     with database_errors(engine.url), engine.begin() as connection:
@@ -59,7 +62,7 @@ def transaction(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def database_errors(url: sa.URL) -> Iterator[None]:
-    """Turn the driver's connection errors into ours; a violated rule of the schema passes through."""
+    """Turn the server's and the connection's errors into ours; a violated rule of the schema passes through."""
     address = url.difference_update_query(["password"]).render_as_string(hide_password=True)
     try:
         yield
@@ -72,11 +75,18 @@ def database_errors(url: sa.URL) -> Iterator[None]:
                 where=address,
                 remedy="correct user, password and database name in POSTGRES_URL",
             ) from error
+        raise _unreachable(text, address) from error
+    except exc.InternalError as error:
+        text, sqlstate = " ".join(str(error.orig).split()), getattr(error.orig, "sqlstate", None)
+        if sqlstate in _SESSION_ENDED:
+            raise _unreachable(text, address) from error
+        if sqlstate != _READ_ONLY:
+            raise
         raise TransientError(
-            "DATABASE_SERVER_UNREACHABLE",
-            f"PostgreSQL does not answer: {text}",
+            "DATABASE_SERVER_READ_ONLY",
+            f"PostgreSQL takes no writes: {text}",
             where=address,
-            remedy="check that the server runs and that POSTGRES_URL names it, then run the same command again",
+            remedy="wait for the failover to end, or name the primary in POSTGRES_URL; then run the same command again",
         ) from error
     except exc.ProgrammingError as error:
         if "connection option" in str(error.orig):
@@ -89,6 +99,15 @@ def database_errors(url: sa.URL) -> Iterator[None]:
             where=address,
             remedy="run `python -m tasks database upgrade` first",
         ) from error
+
+
+def _unreachable(text: str, address: str) -> TransientError:
+    return TransientError(
+        "DATABASE_SERVER_UNREACHABLE",
+        f"PostgreSQL does not answer: {text}",
+        where=address,
+        remedy="check that the server runs and that POSTGRES_URL names it, then run the same command again",
+    )
 
 
 def _malformed(message: str) -> InputError:

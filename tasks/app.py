@@ -36,7 +36,11 @@ class GlobalOptions:
 
 
 def run_task(
-    command: typer.Context, name: str, body: Callable[[TaskContext], TaskResult], shard: Shard | None = None
+    command: typer.Context,
+    name: str,
+    body: Callable[[TaskContext], TaskResult],
+    shard: Shard | None = None,
+    process: str | None = None,
 ) -> None:
     """Run `body` and leave the process with its exit code.
 
@@ -44,17 +48,20 @@ def run_task(
     ``"error": {"code", "message", "where", "remedy"}`` and hands its own outputs on (and ``retrain_status: blocked``
     when something a verdict needs is missing), and exits with the error's own code. Anything unexpected is a
     defect: its traceback is logged and the process exits with 1. The task beats while it runs, and leaves a row in
-    core.task_runs once it has ended.
+    core.task_runs once it has ended. Beat, progress and log go by the name `process`, the task's own by default; it is
+    given where several of a task run side by side in one trace, and a shard's number is put behind it.
     """
     options: GlobalOptions = command.find_root().obj
     part = None if shard is None else str(shard)
+    process = (process or name) + (f"[{part}]" if part else "")
 
     def in_workspace(context: TaskContext) -> TaskResult:
         with workspace(context, name) as stored:
             return body(stored)
 
     try:
-        result = attempt(build_context(options, name, shard), name, part, command.params.get("run_id"), in_workspace)
+        context = build_context(options, process)
+        result = attempt(context, name, process, part, command.params.get("run_id"), in_workspace)
     except CoreError as error:
         fields = {"code": error.code, "message": error.message, "where": error.where, "remedy": error.remedy}
         sys.stderr.write(f"{error}\n")
@@ -67,9 +74,8 @@ def run_task(
         raise typer.Exit(result.exit_code)
 
 
-def build_context(options: GlobalOptions, name: str, shard: Shard | None = None) -> TaskContext:
-    """Read configuration and environment variables for the task `name`, or for one part of its work."""
-    part = name if shard is None else f"{name}[{shard}]"
+def build_context(options: GlobalOptions, process: str) -> TaskContext:
+    """Read configuration and environment variables for a task's process, by the name it goes by."""
     if options.config_root is None:
         raise InputError(
             "CONFIG_ROOT_MISSING",
@@ -80,13 +86,13 @@ def build_context(options: GlobalOptions, name: str, shard: Shard | None = None)
     loaded = load_settings(options.config_root, read_service_environment(os.environ))
     settings = narrowed(loaded, options.pairs, options.history_months)
     variables = read_variables(os.environ, settings.environment, settings.ml_core_storage)
-    log = configure_logs(variables.log_level, task=part, trace_id=options.trace_id)
+    log = configure_logs(variables.log_level, task=process, trace_id=options.trace_id)
     return TaskContext(
         settings=settings,
         variables=variables,
         roots=StorageRoots.below(variables.archive_path, settings.ml_core_storage),
         log=log,
-        progress=RedisProgress(variables.redis_url, options.trace_id, part, log),
+        progress=RedisProgress(variables.redis_url, options.trace_id, process, log),
         trace_id=options.trace_id,
         config_root=options.config_root,
     )

@@ -18,9 +18,14 @@ FAILED: Final = "failed"
 
 
 def attempt(
-    context: TaskContext, name: str, shard: str | None, run_id: str | None, body: Callable[[TaskContext], TaskResult]
+    context: TaskContext,
+    name: str,
+    process: str,
+    shard: str | None,
+    run_id: str | None,
+    body: Callable[[TaskContext], TaskResult],
 ) -> TaskResult:
-    """`body(context)`, with its heartbeat in Redis and its row in core.task_runs.
+    """`body(context)`, with the heartbeat of `process` in Redis and a row of the task `name` in core.task_runs.
 
     Neither changes how the task ends: where a server does not answer, a warning is logged.
 
@@ -31,7 +36,7 @@ def attempt(
     start = time.monotonic()
     ending = TaskRun(name, shard, context.trace_id, run_id, 0.0, FAILED, CoreError.exit_code, {})
     try:
-        with heartbeat(context.variables.redis_url, context.trace_id, name, shard, every, context.log):
+        with heartbeat(context.variables.redis_url, context.trace_id, process, every, context.log):
             result = body(context)
         made = run_id or result.outputs.get("run_id")
         ending = replace(ending, run_id=made, status=result.status, exit_code=result.exit_code, metrics=result.metrics)

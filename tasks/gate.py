@@ -40,7 +40,7 @@ def gate(
 
     Example: python -m tasks --config configs gate --name canonical --run-id R
     """
-    run_task(command, "gate", lambda context: run_gate_of(context, name, run_id))
+    run_task(command, "gate", lambda context: run_gate_of(context, name, run_id), process=f"gate-{name}")
 
 
 def run_gate_of(context: TaskContext, name: Gate, run_id: str) -> TaskResult:

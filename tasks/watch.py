@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import os
 import queue
 import signal
+import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Self
@@ -71,7 +73,10 @@ def watch(
 
     Example: python -m tasks --config configs watch
     """
-    run_task(command, "watch", lambda context: watch_over(context, once=once, metrics_port=metrics_port))
+    process = f"watch-{socket.gethostname()}:{os.getpid()}"
+    run_task(
+        command, "watch", lambda context: watch_over(context, once=once, metrics_port=metrics_port), process=process
+    )
 
 
 def watch_over(context: TaskContext, *, once: bool, metrics_port: int | None) -> TaskResult:

@@ -21,7 +21,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 HEARTBEATS: Final = "core:heartbeat:tasks"
-"""Redis hash: field ``{trace_id}/{task}``, with ``[k/n]`` behind it for a shard; value a `Beat` without its field."""
+"""Redis hash: field ``{trace_id}/{process}``, such as ``t1/train[1/2]``; value a `Beat` without its field."""
 ANSWER_SECONDS: Final = 2.0
 _STOP: Final = b"\0"
 _SIGNAL_BASE: Final = 128
@@ -48,15 +48,16 @@ def read_beats(client: redis.Redis) -> list[Beat]:
 
 @contextmanager
 def heartbeat(
-    redis_url: str, trace_id: str, task: str, shard: str | None, every: float, log: structlog.stdlib.BoundLogger
+    redis_url: str, trace_id: str, process: str, every: float, log: structlog.stdlib.BoundLogger
 ) -> Iterator[None]:
     """Beat every `every` seconds until the block is left, by whatever way; then take the beat away.
 
+    `process` tells apart what beats side by side in a trace; the next try of the same goes by the same name.
     SIGTERM takes it away too and ends the process with 143, at once: the main thread may be inside a compiled call for
     long. A handler that the block installs for SIGTERM comes before this one. Outside the main thread signals
     are left alone. A Redis that does not answer is logged once, asked again at every beat, and never fails the task.
     """
-    beating = _Beating(redis_url, f"{trace_id}/{task}" + (f"[{shard}]" if shard else ""), every, log)
+    beating = _Beating(redis_url, f"{trace_id}/{process}", every, log)
     beating.start()
     try:
         with beating.noticing_signals():

@@ -31,7 +31,7 @@ class LoggedProgress:
 
 
 class RedisProgress:
-    """Progress in the Redis hash `core:progress:{trace_id}`, field = task, and in the log.
+    """Progress in the Redis hash `core:progress:{trace_id}`, field = the task's process, and in the log.
 
     Progress is a courtesy: where Redis does not answer, a warning is logged once and the task goes on.
     """

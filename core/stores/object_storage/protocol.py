@@ -32,13 +32,16 @@ class ObjectStorage(Protocol):
         """The object's bytes, None where there is none."""
 
     def put(self, key: str, content: bytes) -> None:
-        """Store an object, over an earlier one."""
+        """Store an object, over an earlier one. Where this fails, the object is as it was, or all of `content`."""
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         """All objects whose keys begin with `prefix` and a slash, in no order."""
 
     def delete(self, key: str) -> None:
         """Remove an object. Harmless when there is none."""
+
+    def size(self, key: str) -> int | None:
+        """The object's size in bytes, None where there is none."""
 
     def exists(self, key: str) -> bool:
         """Whether there is such an object."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from core.errors import InputError, TransientError
 from core.stores.object_storage.protocol import StoredObject
 
 _ATTEMPTS: Final = 3
+_ONE_REQUEST: Final = 8 * 2**20
+"""Bytes up to which an object is stored by one PUT; pyarrow's own bound, 10 MiB, lies above."""
 _SDK_ERROR: Final = re.compile(r"AWS Error ([A-Z_]+)")
 _NO_BUCKET: Final = "NO_SUCH_BUCKET"
 _REFUSALS: Final = frozenset(
@@ -59,16 +62,20 @@ class S3Storage:
     def __init__(self, address: S3Address, settings: S3Store) -> None:
         """Raises InputError where the bucket is not there or the keys are refused, TransientError without an answer."""
         url = urlsplit(address.endpoint_url)
-        self._files = fs.S3FileSystem(
+        open_files = partial(
+            fs.S3FileSystem,
             access_key=address.access_key_id,
             secret_key=address.secret_access_key,
             region=settings.region,
             scheme=url.scheme,
             endpoint_override=url.netloc + url.path.rstrip("/"),
-            background_writes=False,
-            allow_delayed_open=True,
             retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
         )
+        self._files = open_files(background_writes=False, allow_delayed_open=True)
+        # A stream that is dropped after a failure closes itself, which completes the upload: with whatever parts came
+        # through, or, where it had not been begun yet, with no bytes. It cannot be told to abort. With background
+        # writes the first failure stays with the stream and no close completes it; opened at once, it has been begun.
+        self._in_parts = open_files(background_writes=True, allow_delayed_open=False)
         self._root = f"{address.bucket}/{settings.prefix}"
         self._endpoint = f"{url.scheme}://{url.hostname}{f':{url.port}' if url.port else ''}"
         with self._errors():
@@ -89,8 +96,9 @@ class S3Storage:
         return content
 
     def put(self, key: str, content: bytes) -> None:
+        files = self._files if len(content) <= _ONE_REQUEST else self._in_parts
         with self._errors():
-            file = self._files.open_output_stream(self._path(key))
+            file = files.open_output_stream(self._path(key))
             file.write(content)
             file.close()
 
@@ -109,13 +117,16 @@ class S3Storage:
         except FileNotFoundError:
             return
 
-    def exists(self, key: str) -> bool:
+    def size(self, key: str) -> int | None:
         try:
-            with self._errors():
-                self._files.open_input_file(self._path(key)).close()
+            with self._errors(), self._files.open_input_file(self._path(key)) as file:
+                size: int = file.size()
         except FileNotFoundError:
-            return False
-        return True
+            return None
+        return size
+
+    def exists(self, key: str) -> bool:
+        return self.size(key) is not None
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{key}"

@@ -87,9 +87,9 @@ class TreeStore:
         return self.objects.list(BLOBS)
 
     def store(self, content: bytes) -> StoredFile:
-        """Store content, unless it is there."""
+        """Store content, unless it is there whole."""
         file = StoredFile(hashlib.sha256(content).hexdigest(), len(content))
-        if not self.objects.exists(blob_key(file.sha256)):
+        if self.objects.size(blob_key(file.sha256)) != file.size:
             self.objects.put(blob_key(file.sha256), content)
         return file
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from core.config.events import Event
+from core.telemetry.heartbeat import HEARTBEATS, read_beats
 from core.telemetry.outbox import Outbox
 from core.telemetry.outbox_tables import Target
 from laptop.servers import EmbeddedRedis
@@ -22,6 +24,7 @@ from laptop.stack import free_ports
 from tests.fixtures.command_line import Command
 from tests.fixtures.http_target import Answer, HttpTarget
 from tests.fixtures.pagerduty_server import PagerDuty
+from tests.fixtures.read_only import read_only
 from tests.fixtures.slack_server import Slack
 from tests.integration.alerts.notices import fields_of, post_verdicts, settled
 from tests.integration.alerts.watching import alerting, watcher
@@ -119,9 +122,38 @@ def test_killed_before_it_noted_what_it_sent_it_is_sent_once_more(
     assert set(pagerduty.service.incidents) == {"heartbeat_lost/1"}, "two triggers, one incident"
 
 
+def test_of_two_watchers_the_one_that_is_killed_is_missed(command: Command, redis_url: str) -> None:
+    watchers = [get_context("fork").Process(target=command.run, args=("watch", "--metrics-port=0")) for _ in range(2)]
+    with redis.Redis.from_url(redis_url) as client:
+        for process in watchers:
+            process.start()
+        _until(lambda: client.hlen(HEARTBEATS) == 2, lambda: all(process.is_alive() for process in watchers))
+        killed, other = watchers
+        killed.kill()
+        other.terminate()
+        for process in watchers:
+            process.join()
+        (left,) = read_beats(client)
+    assert left.pid == killed.pid
+    assert left.field == f"t1/watch-{left.host}:{left.pid}"
+
+
 def test_once_does_each_duty_once(command: Command, registry_url: str, slack: HttpTarget) -> None:
     post_verdicts(registry_url, "v1")
     assert command.outputs("watch", "--once") == {"duties": ["LostHeartbeats", "Delivery"], "rounds": 1}
+    assert len(slack.bodies) == 1
+
+
+def test_while_postgresql_takes_no_writes_it_is_waited_for(
+    command: Command, registry_url: str, slack: HttpTarget
+) -> None:
+    post_verdicts(registry_url, "v1")
+    read_only(registry_url, "on")
+    with watcher(command) as process:
+        lines = iter(process.stderr or ())
+        assert any("DATABASE_SERVER_READ_ONLY" in line for line in lines)
+        read_only(registry_url, "off")
+        _until(lambda: settled(registry_url, Target.SLACK) == ["delivered"], lambda: process.poll() is None)
     assert len(slack.bodies) == 1
 
 

@@ -41,6 +41,10 @@ class DyingUser:
         self._count("delete")
         self._objects.delete(key)
 
+    def size(self, key: str) -> int | None:
+        self._count("exists")
+        return self._objects.size(key)
+
     def exists(self, key: str) -> bool:
         self._count("exists")
         return self._objects.exists(key)

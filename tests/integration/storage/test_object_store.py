@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import gc
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -15,14 +17,16 @@ from tests.fixtures.s3_server import S3Server
 from tests.integration.storage.conftest import open_bucket
 
 
-@pytest.mark.parametrize("content", [b"", b"one", bytes(range(256)) * 60_000])
+@pytest.mark.parametrize("content", [b"", b"one", bytes(range(256)) * 2**15, bytes(range(256)) * 60_000])
 def test_an_object_comes_back_as_it_was_stored(objects: S3Storage, content: bytes) -> None:
     assert objects.get("blobs/a") is None
     assert not objects.exists("blobs/a")
+    assert objects.size("blobs/a") is None
     objects.put("blobs/a", b"earlier")
     objects.put("blobs/a", content)
     assert objects.get("blobs/a") == content
     assert objects.exists("blobs/a")
+    assert objects.size("blobs/a") == len(content)
     (listed,) = objects.list("blobs")
     assert (listed.key, listed.size) == ("blobs/a", len(content))
     assert abs(listed.modified - datetime.datetime.now(datetime.UTC)) < datetime.timedelta(hours=1)
@@ -70,6 +74,41 @@ def test_an_endpoint_that_is_down_is_transient(s3: S3Server, bucket: str, object
             call()
     s3.answer_again(bucket)
     assert objects.get("blobs/a") == b"x"
+
+
+IN_TWO_PARTS, IN_THREE_PARTS = bytes(11 * 2**20), bytes(21 * 2**20)
+
+
+@pytest.mark.parametrize(
+    ("content", "method", "query"),
+    [
+        (b"small", "PUT", ""),
+        (IN_TWO_PARTS, "POST", "uploads"),
+        (IN_TWO_PARTS, "PUT", "partNumber=1"),
+        (IN_THREE_PARTS, "PUT", "partNumber=2"),
+        (IN_TWO_PARTS, "PUT", "partNumber=2"),
+        (IN_TWO_PARTS, "POST", "uploadId="),
+    ],
+    ids=["in-one", "begin", "first-part", "second-part", "last-part", "complete"],
+)
+def test_an_upload_that_fails_midway_leaves_the_object_as_it_was(
+    s3: S3Server, bucket: str, objects: S3Storage, content: bytes, method: str, query: str
+) -> None:
+    objects.put("blobs/a", b"earlier")
+    s3.refuse_next(bucket, method, query)
+    with pytest.raises(TransientError, match="refused by the test"):
+        objects.put("blobs/a", content)
+    gc.collect()  # the stream, too, is gone now, and with it whatever it does at its end
+    assert objects.get("blobs/a") == b"earlier"
+
+
+@pytest.mark.parametrize("left", [b"", b"bar", b"bars of another market"])
+def test_a_blob_of_another_size_is_stored_again(objects: S3Storage, left: bytes) -> None:
+    trees = TreeStore(objects)
+    file = StoredFile(hashlib.sha256(b"bars").hexdigest(), len(b"bars"))
+    objects.put(blob_key(file.sha256), left)
+    assert trees.store(b"bars") == file
+    assert trees.fetch(file) == b"bars"
 
 
 def test_a_blob_that_is_not_what_its_name_says_is_refused(objects: S3Storage) -> None:

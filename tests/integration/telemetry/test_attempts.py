@@ -14,8 +14,10 @@ from core.errors import QualityError
 from core.postgres import open_engine, transaction
 from core.stores.tables import TASK_RUNS
 from core.telemetry.heartbeat import HEARTBEATS
-from tasks import keys, verify
+from laptop.flows import FIRST_FLOW, FLOWS
+from tasks import gate, keys, verify
 from tasks.context import TaskContext, TaskResult
+from tasks.gates import Gate
 from tests.fixtures.command_line import Command
 from tests.fixtures.config_tree import CONFIGS
 from tests.fixtures.tiny_market import NOWHERE
@@ -50,6 +52,32 @@ def test_a_task_that_is_done_leaves_what_it_found(
     assert (row.task, row.shard, row.trace_id, row.run_id) == ("keys", None, "chain-1", "r1")
     assert (row.status, row.exit_code, row.metrics) == ("done", 0, {"sharpe": 1.5})
     assert row.seconds > 0
+
+
+def test_gates_side_by_side_beat_and_advance_each_under_its_own_name(
+    command: Command, registry_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The names are those the flow calls its gates by."""
+    seen: list[set[str]] = []
+
+    def body(context: TaskContext, name: Gate, _run_id: str) -> TaskResult:
+        context.progress.advance(1, 1, "steps")
+        if name is not Gate.INDEX:
+            command.last_line("gate", "--name=index", "--run-id=r1", trace_id=context.trace_id)
+            return TaskResult(outputs={})
+        with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+            for _ in range(100_000):
+                if client.hlen(HEARTBEATS) == 2:
+                    break
+            seen.extend([set(client.hkeys(HEARTBEATS)), set(client.hkeys("core:progress:chain-1"))])
+        return TaskResult(outputs={})
+
+    monkeypatch.setattr(gate, "run_gate_of", body)
+    command.last_line("gate", "--name=canonical", "--run-id=r1", trace_id="chain-1")
+    gates = {"gate-canonical", "gate-index"}
+    assert seen == [{f"chain-1/{name}" for name in gates}, gates]
+    assert gates < set(FLOWS[FIRST_FLOW])
+    assert [(row.task, row.shard) for row in rows(registry_url)] == [("gate", None)] * 2
 
 
 def test_a_task_that_fails_or_breaks_leaves_its_exit_code(

@@ -30,7 +30,7 @@ import hashlib, sys, time
 import structlog
 from core.telemetry.heartbeat import heartbeat
 
-with heartbeat(sys.argv[1], "t1", "train", None, 0.05, structlog.get_logger()):
+with heartbeat(sys.argv[1], "t1", "train", 0.05, structlog.get_logger()):
     print("begun", flush=True)
     hashlib.pbkdf2_hmac("sha256", b"", b"", 2**31 - 1)
 """
@@ -65,7 +65,7 @@ def test_it_beats_while_the_task_runs_and_is_gone_however_that_ends(
     before = signal.getsignal(signal.SIGTERM)
 
     def task() -> None:
-        with heartbeat(redis_url, "t1", "train", "2/3", 0.01, structlog.get_logger()):
+        with heartbeat(redis_url, "t1", "train[2/3]", 0.01, structlog.get_logger()):
             first = beats_written(client)
             wait_for(lambda: beats_written(client) > first + 2)
             (beat,) = read_beats(client)
@@ -102,7 +102,7 @@ def test_a_terminated_task_takes_its_beat_away_and_a_killed_one_leaves_it(
 
 def test_a_handler_the_task_installs_comes_first(client: redis.Redis, redis_url: str) -> None:
     told = threading.Event()
-    with heartbeat(redis_url, "t1", "watch", None, 0.01, structlog.get_logger()):
+    with heartbeat(redis_url, "t1", "watch", 0.01, structlog.get_logger()):
         signal.signal(signal.SIGTERM, lambda *_: told.set())
         signal.raise_signal(signal.SIGTERM)
         first = beats_written(client)
@@ -112,7 +112,7 @@ def test_a_handler_the_task_installs_comes_first(client: redis.Redis, redis_url:
 
 
 def test_the_beat_of_another_try_stays(client: redis.Redis, redis_url: str) -> None:
-    with heartbeat(redis_url, "t1", "train", None, 600.0, structlog.get_logger()):
+    with heartbeat(redis_url, "t1", "train", 600.0, structlog.get_logger()):
         wait_for(lambda: client.hlen(HEARTBEATS))
         (ours,) = read_beats(client)
         content = {"at": ours.at, "started": ours.started, "host": "elsewhere", "pid": ours.pid, "every": ours.every}
@@ -122,7 +122,7 @@ def test_the_beat_of_another_try_stays(client: redis.Redis, redis_url: str) -> N
 
 def test_a_redis_that_is_away_is_said_once_and_asked_again(server_folder: Path) -> None:
     server = EmbeddedRedis(server_folder / "redis")
-    with capture_logs() as logs, heartbeat(server.url, "t1", "train", None, 0.01, structlog.get_logger()):
+    with capture_logs() as logs, heartbeat(server.url, "t1", "train", 0.01, structlog.get_logger()):
         wait_for(lambda: logs)
         with server, redis.Redis.from_url(server.url) as client:
             wait_for(lambda: client.hlen(HEARTBEATS))
@@ -132,7 +132,7 @@ def test_a_redis_that_is_away_is_said_once_and_asked_again(server_folder: Path) 
 
 
 def test_without_any_redis_the_task_goes_on() -> None:
-    with heartbeat(NOWHERE[1], "t1", "train", None, 0.01, structlog.get_logger()):
+    with heartbeat(NOWHERE[1], "t1", "train", 0.01, structlog.get_logger()):
         done = True
     assert done
 
@@ -151,7 +151,7 @@ def test_a_training_does_not_hold_it_up(client: redis.Redis, redis_url: str) -> 
     chance = np.random.default_rng(1)
     rows = chance.normal(size=(20_000, 20))
     target = (rows[:, 0] + chance.normal(size=20_000) > 0).astype(np.float64)
-    with heartbeat(redis_url, "t1", "train", None, 0.01, structlog.get_logger()):
+    with heartbeat(redis_url, "t1", "train", 0.01, structlog.get_logger()):
         wait_for(lambda: client.hlen(HEARTBEATS))
         before = beats_written(client)
         fit_trees(rows, target, None, loss="Logloss", centred=True, parameters=parameters, seed=1)
@@ -167,7 +167,7 @@ def _steps(count: int) -> float:
 
 
 def test_between_compiled_calls_that_hold_the_interpreter_it_beats(client: redis.Redis, redis_url: str) -> None:
-    with heartbeat(redis_url, "t1", "features", None, 0.01, structlog.get_logger()):
+    with heartbeat(redis_url, "t1", "features", 0.01, structlog.get_logger()):
         wait_for(lambda: client.hlen(HEARTBEATS))
         before = beats_written(client)
         for _ in range(20):
