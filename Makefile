@@ -37,7 +37,7 @@ install: python ## install everything the checks need into .venv
 	@$(PYTHON) laptop/bootstrap.py dev
 
 test: lint ## lint, types, import rules, then all tests
-	$(VENV)/python -m pytest -n 3 --dist loadfile
+	$(VENV)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 lint: install ## lint, types and import rules
 	$(VENV)/ruff check

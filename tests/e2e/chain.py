@@ -1,4 +1,4 @@
-"""Runs the chain's tasks as the process runner does: the same command lines, one subprocess each."""
+"""Runs the chain's tasks by their command lines: one subprocess each, as the process runner does, or all in this."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from laptop.flows import ADMITTING, FLOWS
+from tests.fixtures.command_line import Command
 
 REPOSITORY = Path(__file__).parents[2]
 CHAIN = tuple(task for tasks in FLOWS.values() for task in tasks if task != ADMITTING)
@@ -52,8 +53,7 @@ class Chain:
         return cls(config=config, environ=environ)
 
     def command(self, name: str, *options: str) -> list[str]:
-        task = "gate" if name.startswith(_GATE) else name
-        words = [sys.executable, "-m", "tasks", "--config", str(self.config), "--trace-id", "e2e", task]
+        words = [sys.executable, "-m", "tasks", "--config", str(self.config), "--trace-id", "e2e", command_of(name)]
         return [*words, *options]
 
     def task(self, name: str, *options: str) -> Ended:
@@ -98,6 +98,22 @@ class Chain:
         if name == "infer":
             options += ["--as-of", identity["as_of"]]
         return options
+
+
+class ChainHere(Chain):
+    """The same command lines, each run to its end in this process: fifteen processes spend most on their imports."""
+
+    def task(self, name: str, *options: str) -> Ended:
+        done = Command(self.config, self.environ).run(command_of(name), *options)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        lines = done.stdout.strip().splitlines()
+        return Ended(done.exit_code, json.loads(lines[-1]) if lines else {}, done.stderr)
+
+
+def command_of(name: str) -> str:
+    """The command that runs a step of the chain."""
+    return "gate" if name.startswith(_GATE) else name
 
 
 def assert_passed(ends: Mapping[str, Ended]) -> None:

@@ -51,7 +51,7 @@ def test_a_market_with_an_edge_is_approved_and_one_without_is_not(server_folder:
 
 
 def test_a_chain_that_fails_is_neither_approved_nor_rejected(server_folder: Path) -> None:
-    content = yaml.safe_load(PLAN.read_text(encoding="utf-8"))
+    content = yaml.safe_load(PLAN.read_text(encoding="utf-8")) | {"pairs": 2}
     content["settings"]["pipeline_policy"]["dq_thresholds.min_history_bars"] = 1_000_000
     content["edge"] = []
     plan = server_folder / "plan.yaml"

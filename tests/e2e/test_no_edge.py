@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from tests.e2e.chain import Chain, assert_passed
+from tests.e2e.chain import ChainHere, assert_passed
 from tests.fixtures import markets
 from tests.unit.report.test_browser import WIDTHS, look_at
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_market_without_edge_is_rejected(tmp_path: Path, postgres_url: str, redis_url: str) -> None:
-    chain = Chain.at(tmp_path, markets.without_edge(tmp_path), postgres_url, redis_url)
+    chain = ChainHere.at(tmp_path, markets.without_edge(tmp_path), postgres_url, redis_url)
     chain.prepare()
     ends = chain.run()
     assert_passed(ends)
