@@ -11,6 +11,7 @@ from airflow.sdk import BaseNotifier, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from core.config.environment_variables import read_required
+from dags.factory.command_line import in_words
 
 EVENT: Final = "approval_requested"
 ANSWER: Final = "answer"
@@ -42,7 +43,7 @@ class Approval(ApprovalOperator):
             refused = event["chosen_options"] != [self.APPROVE]
             given = event["params_input"].get("reason") or "rejected without a reason"
             reason = "nobody approved in time" if event["timedout"] else given
-            answer = {"refused": refused, "actor": person["name"], "reason": reason}
+            answer = {"refused": refused, "actor": in_words(person["name"]), "reason": in_words(reason)}
             context["ti"].xcom_push(key=ANSWER, value=answer)
         return super().execute_complete(context, event)
 

@@ -19,7 +19,7 @@ from core.config.loader import load_settings
 from core.config.settings import Settings
 from dags.factory.approval import Approval, ApprovalRequested, read_refusal, skip_unless_refused
 from dags.factory.command_line import TRACE_ID
-from dags.factory.ending import read_ending, skip_unless_ended_early
+from dags.factory.ending import EndingUnrecorded, read_ending, skip_unless_ended_early
 from dags.factory.operators import TaskFactory
 from dags.factory.report_link import PREFIX
 from dags.factory.tags import Tag
@@ -27,6 +27,7 @@ from dags.factory.tags import Tag
 RUN_ID: Final = "{{ params.run_id }}"
 MODEL_VERSION: Final = "{{ params.model_version }}"
 MODEL: Final = {"run-id": RUN_ID, "model-version": MODEL_VERSION}
+DAG_ID: Final = "{{ dag.dag_id }}"
 AS_OF: Final = "{{ params.as_of or '' }}"
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -224,7 +225,7 @@ class Flow:
         record = self.tasks.task(
             "record-run",
             {
-                "dag-id": "{{ dag.dag_id }}",
+                "dag-id": DAG_ID,
                 "status": "{{ ending(ti, task).status }}",
                 "run-id": run_id,
                 "reason": "{{ ending(ti, task).reason }}",
@@ -232,6 +233,7 @@ class Flow:
             {},
             task_id="record-run",
             pre_execute=skip_unless_ended_early,
+            on_failure_callback=EndingUnrecorded({"dag_id": DAG_ID, "trace_id": TRACE_ID, "run_id": run_id}),
         )
         list(tasks) >> record.as_teardown(on_failure_fail_dagrun=False)
 

@@ -31,6 +31,9 @@ if how.startswith("exit "):
     error = {"code": "TEST_FAKE_FAILURE", "message": "it was told to fail", "where": name, "remedy": "tell it not to"}
     print(json.dumps({"task": name, "status": "failed", "outputs": outputs, "metrics": {}, "error": error}))
     sys.exit(code)
+if how == "rattle":
+    sys.stderr.write("\\x1b[31m" + "x" * 150_000 + "\\x07 the end")
+    sys.exit(20)
 if how == "die once":
     behaviour.unlink()
     os.kill(os.getpid(), signal.SIGKILL)
