@@ -77,6 +77,12 @@ def read_refusal(ti: Any) -> dict[str, str]:
     return dict(answer) if answer is not None and answer["refused"] else {}
 
 
+def read_approver(ti: Any) -> str:
+    """Who approved at the task `approve`; empty where nobody did, even where the task counts as a success by hand."""
+    answer = ti.xcom_pull(task_ids="approve", key=ANSWER)
+    return str(answer["actor"]) if answer is not None and not answer["refused"] else ""
+
+
 def skip_unless_refused(context: Context) -> None:
     """Before refuse: an approved, or never asked, publication has nothing to register."""
     if not read_refusal(context["ti"]):

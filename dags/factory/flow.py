@@ -17,7 +17,7 @@ from core.config.environment_variables import read_service_environment
 from core.config.faults import ConfigurationError, Fault
 from core.config.loader import load_settings
 from core.config.settings import Settings
-from dags.factory.approval import Approval, ApprovalRequested, read_refusal, skip_unless_refused
+from dags.factory.approval import Approval, ApprovalRequested, read_approver, read_refusal, skip_unless_refused
 from dags.factory.command_line import TRACE_ID
 from dags.factory.ending import EndingUnrecorded, read_ending, skip_unless_ended_early
 from dags.factory.operators import TaskFactory
@@ -26,6 +26,7 @@ from dags.factory.tags import Tag
 
 RUN_ID: Final = "{{ params.run_id }}"
 MODEL_VERSION: Final = "{{ params.model_version }}"
+APPROVED_BY: Final = "{{ approver(ti) }}"
 MODEL: Final = {"run-id": RUN_ID, "model-version": MODEL_VERSION}
 DAG_ID: Final = "{{ dag.dag_id }}"
 AS_OF: Final = "{{ params.as_of or '' }}"
@@ -121,7 +122,7 @@ class Flow:
             "catchup": False,
             "max_active_runs": 1,
             "is_paused_upon_creation": self.settings.environment.retrain_paused,
-            "user_defined_macros": {"ending": read_ending, "refusal": read_refusal},
+            "user_defined_macros": {"ending": read_ending, "refusal": read_refusal, "approver": read_approver},
             "default_args": {
                 "owner": self.settings.environment.alert_recipient,
                 "pool": self.tasks.pool("control"),

@@ -26,6 +26,8 @@ run_dir = archive / "runs" / "20240101_0000_0123abcd"
 outputs = {}
 if name == "gate":
     outputs = {"gate": part, "run_id": run_dir.name, "report": f"runs/{run_dir.name}/gates/{part}/index.html"}
+if how == "needs an approver" and not {"--dry-run"} & set(words) and "approved-by" not in options:
+    how = "exit 11"
 if how.startswith("exit "):
     code = int(how.split()[1])
     error = {"code": "TEST_FAKE_FAILURE", "message": "it was told to fail", "where": name, "remedy": "tell it not to"}

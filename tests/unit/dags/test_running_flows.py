@@ -17,6 +17,7 @@ import pytest
 
 from core.config.events import EVENT_FIELDS, Event
 from core.telemetry.endings import early_ending
+from dags.factory.approval import Approval
 from dags.factory.command_line import LONGEST_WORDS
 from tests.fixtures.config_tree import change, copy_tree
 from tests.unit.dags.conftest import PROCESS, load_flows
@@ -207,7 +208,7 @@ def test_a_person_approves_and_the_model_is_published(runner: Runner, outbox: ty
     assert ran.state == "success"
     assert [words[2:] for words in ran.calls] == [
         ["publish", *_model_words(), "--dry-run"],
-        ["publish", *_model_words()],
+        ["publish", *_model_words(), "--approved-by=Olga Ops"],
         ["infer", *_model_words()],
     ]
     assert ran.tasks["refuse"] == ran.tasks["record-run"] == "skipped"
@@ -221,6 +222,21 @@ def test_a_person_approves_and_the_model_is_published(runner: Runner, outbox: ty
     )
     assert fields["report"] == f"/reports/runs/{MODEL['run_id']}/report/report.html"
     assert fields["link"].startswith("http://airflow.test/dags/core_publish_flow/runs/")
+
+
+def test_publish_is_given_no_approver_where_approve_is_marked_as_success_by_hand(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Approval, "execute", lambda self, context: None)  # a success without an answer
+    runner.behave("publish", "needs an approver")
+    ran = runner.run("core_publish_flow", MODEL)
+    assert ran.tasks["approve"] == "success"
+    assert [words[2:] for words in ran.calls[:2]] == [
+        ["publish", *_model_words(), "--dry-run"],
+        ["publish", *_model_words()],
+    ]
+    assert ran.tasks["publish"] == ran.tasks["infer"] == "skipped"
+    assert "--status=blocked" in ran.call("record-run")
 
 
 @pytest.mark.parametrize("how", ["Reject", "time-out"])
