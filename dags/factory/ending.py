@@ -20,7 +20,7 @@ _FAILED: Final = frozenset({"failed", "upstream_failed"})
 
 @dataclass(frozen=True)
 class Ending:
-    """What record-run is told. `reason` is the first failure in its own words, empty where all went well."""
+    """What record-run is told. `reason` is the first failure in the flow's order, in its own words; else empty."""
 
     status: Literal["failed", "blocked", "done"]
     reason: str
@@ -31,10 +31,14 @@ def read_ending(ti: Any, task: BaseOperator) -> Ending:
 
     A task that failed leaves its words as XCom `failure`; one whose worker was killed could not.
     """
-    names = sorted(task.upstream_task_ids)
+    names = [each.task_id for each in task.dag.topological_sort() if each.task_id in task.upstream_task_ids]
     states = ti.get_task_states(dag_id=ti.dag_id, task_ids=names, run_ids=[ti.run_id]).get(ti.run_id, {})
     left = [failure for failure in ti.xcom_pull(task_ids=names, key="failure") if failure is not None]
-    failed = sorted(name for name, state in states.items() if state in _FAILED)
+    place = {name: number for number, name in enumerate(names)}
+    failed = sorted(
+        (name for name, state in states.items() if state in _FAILED),
+        key=lambda name: place[name if name in place else name.rpartition("_")[0]],  # a part is NAME_NUMBER
+    )
     if failed:
         words = [failure["text"] for failure in left if failure["exit_code"] != BLOCKED]
         first = next((name for name in failed if states[name] == "failed"), failed[0])
