@@ -49,7 +49,7 @@ class Approval(ApprovalOperator):
 
 
 class ApprovalRequested(BaseNotifier):
-    """Posts the event `approval_requested` to the outbox, once per chain.
+    """Posts the event `approval_requested` to the outbox, once per chain and clearing of its run.
 
     Args:
         key: what the outbox knows the request by.

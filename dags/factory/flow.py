@@ -29,6 +29,8 @@ MODEL_VERSION: Final = "{{ params.model_version }}"
 APPROVED_BY: Final = "{{ approver(ti) }}"
 MODEL: Final = {"run-id": RUN_ID, "model-version": MODEL_VERSION}
 DAG_ID: Final = "{{ dag.dag_id }}"
+CLEARED: Final = "{{ '/%d' % dag_run.clear_number if dag_run.clear_number else '' }}"
+"""How often the run was cleared; a retry does not count."""
 AS_OF: Final = "{{ params.as_of or '' }}"
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -175,7 +177,7 @@ class Flow:
             ignore_downstream_trigger_rules=True,
             notifiers=[
                 ApprovalRequested(
-                    key=f"approval/{TRACE_ID}",
+                    key=f"approval/{TRACE_ID}{CLEARED}",
                     fields={
                         "model_version": MODEL_VERSION,
                         "run_id": RUN_ID,
