@@ -4,6 +4,7 @@
 Where `publish_approval` of environment.yaml asks for it, `rehearse` checks everything `publish` would, and if a model
 would be deployed, `approve` waits for a person under *Required Actions*. A refusal, and no answer in time, end the run
 without publishing: `refuse` registers the model as rejected, with who refused and why. A rejected verdict needs nobody.
+`publish` is given the approver's name and deploys nothing without it, whatever state `approve` was set to by hand.
 
 `publish` registers the model with its verdict and, if it was approved, signs and distributes the bundle. `infer` then
 verifies that bundle, loads it, and emits the newest signal; it is skipped where nothing was deployed, as in a dry run.
@@ -15,7 +16,7 @@ from typing import Any
 
 from airflow.sdk import BaseOperator, TriggerRule, chain, dag, task
 
-from dags.factory.flow import AS_OF, MODEL, RUN_ID, Flow, publish_params
+from dags.factory.flow import APPROVED_BY, AS_OF, MODEL, RUN_ID, Flow, publish_params
 from dags.factory.tags import Tag
 
 flow = Flow.from_environment()
@@ -33,16 +34,17 @@ def deployed(published: dict[str, Any]) -> bool:
     **flow.arguments(Tag.CORE, Tag.PUBLISH, doc=__doc__, params=publish_params()),
 )
 def core_publish_flow() -> None:
+    required = flow.settings.environment.publish_approval.required
     publish = flow.task(
         "publish",
-        MODEL,
+        {**MODEL, "approved-by": APPROVED_BY} if required else MODEL,
         {"dry-run": "params.dry_run"},
         trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS,  # also where nobody need approve
     )
     decision: BaseOperator = deployed(publish.output).operator
     infer = flow.task("infer", {**MODEL, "as-of": AS_OF})
     asked: list[BaseOperator] = []
-    if flow.settings.environment.publish_approval.required:
+    if required:
         rehearse = flow.task("publish", MODEL, {"dry-run": "true"}, task_id="rehearse")
         approve, refuse = flow.approval(), flow.refusal(MODEL)
         chain(rehearse, approve, [publish, refuse])

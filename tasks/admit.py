@@ -52,7 +52,7 @@ def admit_retraining(context: TaskContext, resume_by: str | None, reason: str | 
                     "RETRAIN_RUN_PAUSED",
                     f"retraining is paused since {paused.since:%Y-%m-%d %H:%M} UTC; the last failure: {paused.reason}",
                     where=f"audit.config_changes {RETRAIN_FLOW}",
-                    remedy="mend what failed, then start the flow with your name as resume_by, and a reason",
+                    remedy="mend what failed, then start the flow with `resume` and a reason; your login is the name",
                 )
             change = resume(connection, resume_by, reason, context.trace_id)
             tell_resumed(connection, change, resume_by, reason, context.trace_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 import sqlalchemy as sa
@@ -11,35 +10,20 @@ from core.config.events import Event
 from core.stores.registry import ModelFacts
 from core.stores.retraining import RETRAIN_FLOW
 from core.stores.tables import RunStatus
+from core.telemetry.endings import early_ending
 from core.telemetry.outbox import post
 
-UNIDENTIFIED: Final = "not identified"
-"""Stands for a run that ended before catalog named it."""
 NO_MODEL: Final = "no model"
-_CODE: Final = re.compile(r"(?P<code>[A-Z][A-Z0-9]*(_[A-Z0-9]+){2,}): (?P<message>.*)", re.DOTALL)
-_EVENTS: Final = {
-    RunStatus.FAILED: (Event.RUN_FAILED, "RETRAIN_TASK_FAILED"),
-    RunStatus.BLOCKED: (Event.RUN_BLOCKED, "RETRAIN_RUN_BLOCKED"),
-}
-"""Endings people are told of, and the code of one that names none itself."""
 
 
 def tell_ended(
     connection: sa.Connection, dag_id: str, trace_id: str, status: RunStatus, run_id: str | None, reason: str | None
 ) -> None:
     """A flow failed or was blocked; other endings are told by what they end with."""
-    if status not in _EVENTS:
+    if status is not RunStatus.FAILED and status is not RunStatus.BLOCKED:
         return
-    event, code = _EVENTS[status]
-    named = _CODE.fullmatch(reason or "")
-    fields = {
-        "dag_id": dag_id,
-        "run_id": run_id or UNIDENTIFIED,
-        "code": named["code"] if named else code,
-        "reason": named["message"] if named else reason or "no reason was given",
-        "trace_id": trace_id,
-    }
-    post(connection, event, f"{event}/{dag_id}/{trace_id}/{run_id or UNIDENTIFIED}", fields)
+    told = early_ending("failed" if status is RunStatus.FAILED else "blocked", dag_id, trace_id, run_id, reason)
+    post(connection, told.event, told.key, told.fields)
 
 
 def tell_paused(

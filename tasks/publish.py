@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from core.errors import BlockedError
 from core.stores.audit import Audit, Change
 from core.stores.bundle_store import assemble, remove, remove_unfinished
 from core.stores.bus import Bus
@@ -36,6 +37,7 @@ def publish(
     command: typer.Context,
     run_id: Annotated[str, typer.Option(help="The run whose verdict is published.")],
     model_version: Annotated[str, typer.Option(help="The version the run made.")],
+    approved_by: Annotated[str | None, typer.Option(help="Who approved, where a person has to.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and make the bundle, then throw it away.")
     ] = False,
@@ -44,28 +46,37 @@ def publish(
 
     Example: python -m tasks --config configs publish --run-id R --model-version V
     """
-    body = rehearse if dry_run else publish_model
-    run_task(command, "publish", lambda context: body(context, run_id, model_version))
+
+    def body(context: TaskContext) -> TaskResult:
+        if dry_run:
+            return rehearse(context, run_id, model_version)
+        return publish_model(context, run_id, model_version, approved_by)
+
+    run_task(command, "publish", body)
 
 
-def publish_model(context: TaskContext, run_id: str, model_version: str) -> TaskResult:
+def publish_model(context: TaskContext, run_id: str, model_version: str, approved_by: str | None = None) -> TaskResult:
     """The task's body. Each step is harmless when it has been taken, so a killed publish is finished by another one.
 
-    A model that a person has refused stays rejected.
+    A model that a person has refused stays rejected. Where environment.yaml (`publish_approval`) requires a person, an
+    approved one is deployed in the name of `approved_by`, and not without one.
 
     Approved and rejected models alike are bundled and registered; only an approved one is distributed, deployed and
     announced. One publish at a time works on a models_root.
 
     Raises:
         InputError: an input is missing or does not belong to the version, or the version stands with other content.
-        BlockedError: a number is missing, or the verdict compares with a model that is not the deployed one.
+        BlockedError: a number is missing, the verdict compares with a model that is not the deployed one, or nobody has
+            approved what a person has to.
         TransientError: PostgreSQL, Redis or the disk did not answer.
     """
     run = context.run(run_id)
-    return register_judged(context, run, _judged(context, run, model_version))
+    return register_judged(context, run, _judged(context, run, model_version), approved_by)
 
 
-def register_judged(context: TaskContext, run: RunFolder, judged: JudgedRun) -> TaskResult:
+def register_judged(
+    context: TaskContext, run: RunFolder, judged: JudgedRun, approved_by: str | None = None
+) -> TaskResult:
     """Bundle and register a judged model, deploy it when it is approved, and write how the chain ended.
 
     Raises as `publish_model` does.
@@ -80,6 +91,7 @@ def register_judged(context: TaskContext, run: RunFolder, judged: JudgedRun) -> 
         remove_unfinished(roots.models)
         remove_unfinished(roots.shared)
         _require_current(registry, judged)
+        _require_approval(context, registry, judged, approved_by)
         registry.register_draft(registry_facts(judged))
         progress.advance(1, STEPS, "steps")
         assemble(roots.models / model_version, bundle_content(run, judged, context.settings), keys)
@@ -96,7 +108,7 @@ def register_judged(context: TaskContext, run: RunFolder, judged: JudgedRun) -> 
         registry.record_verdict(model_version, approved=judged.approved, notes=judged.notes, tell=told)
         progress.advance(3, STEPS, "steps")
         if judged.approved:
-            _deploy(context, registry, bus, judged, keys)
+            _deploy(context, registry, bus, judged, keys, approved_by or PUBLISHER)
         progress.advance(4, STEPS, "steps")
         pruned = _prune(context, registry)
         progress.advance(5, STEPS, "steps")
@@ -145,14 +157,30 @@ def _require_current(registry: Registry, judged: JudgedRun) -> None:
         require_judged_against(deployed, judged.replaces)
 
 
-def _deploy(context: TaskContext, registry: Registry, bus: Bus, judged: JudgedRun, keys: SigningKeys) -> None:
+def _require_approval(context: TaskContext, registry: Registry, judged: JudgedRun, approved_by: str | None) -> None:
+    """Before anything is written: whoever calls publish, a person has approved what is deployed for the first time."""
+    version = judged.identity.model_version
+    if not context.settings.environment.publish_approval.required or (approved_by or "").strip():
+        return
+    if judged.approved and not registry.was_deployed(version):
+        raise BlockedError(
+            "PUBLISH_APPROVAL_MISSING",
+            "a person has to approve the model before it is deployed, and nobody has",
+            where=f"--approved-by of {version}",
+            remedy="clear the task approve of core_publish_flow, so that an approver is asked and answers",
+        )
+
+
+def _deploy(
+    context: TaskContext, registry: Registry, bus: Bus, judged: JudgedRun, keys: SigningKeys, actor: str
+) -> None:
     version = judged.identity.model_version
     distribute(context.roots.models / version, context.roots.shared, keys.public_key)
     context.storage.flush(context.roots.shared / version)
     if not registry.was_deployed(version):
         facts, replaces, trace_id = registry_facts(judged), judged.replaces, context.trace_id
-        told = partial(tell_applied, facts=facts, replaces=replaces, actor=PUBLISHER, trace_id=trace_id)
-        registry.deploy(version, replaces=replaces, actor=PUBLISHER, reason=judged.notes, trace_id=trace_id, tell=told)
+        told = partial(tell_applied, facts=facts, replaces=replaces, actor=actor, trace_id=trace_id)
+        registry.deploy(version, replaces=replaces, actor=actor, reason=judged.notes, trace_id=trace_id, tell=told)
     deployment = registry.deployment()
     if deployment is not None and deployment.model.model_version == version:
         bus.announce_model(deployment, version)

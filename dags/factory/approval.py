@@ -11,6 +11,7 @@ from airflow.sdk import BaseNotifier, Context
 from airflow.sdk.exceptions import AirflowSkipException
 
 from core.config.environment_variables import read_required
+from dags.factory.command_line import in_words
 
 EVENT: Final = "approval_requested"
 ANSWER: Final = "answer"
@@ -42,13 +43,13 @@ class Approval(ApprovalOperator):
             refused = event["chosen_options"] != [self.APPROVE]
             given = event["params_input"].get("reason") or "rejected without a reason"
             reason = "nobody approved in time" if event["timedout"] else given
-            answer = {"refused": refused, "actor": person["name"], "reason": reason}
+            answer = {"refused": refused, "actor": in_words(person["name"]), "reason": in_words(reason)}
             context["ti"].xcom_push(key=ANSWER, value=answer)
         return super().execute_complete(context, event)
 
 
 class ApprovalRequested(BaseNotifier):
-    """Posts the event `approval_requested` to the outbox, once per chain.
+    """Posts the event `approval_requested` to the outbox, once per chain and clearing of its run.
 
     Args:
         key: what the outbox knows the request by.
@@ -74,6 +75,12 @@ def read_refusal(ti: Any) -> dict[str, str]:
     """Actor and reason of a refusal by the task `approve`; empty where it did not refuse."""
     answer = ti.xcom_pull(task_ids="approve", key=ANSWER)
     return dict(answer) if answer is not None and answer["refused"] else {}
+
+
+def read_approver(ti: Any) -> str:
+    """Who approved at the task `approve`; empty where nobody did, even where the task counts as a success by hand."""
+    answer = ti.xcom_pull(task_ids="approve", key=ANSWER)
+    return str(answer["actor"]) if answer is not None and not answer["refused"] else ""
 
 
 def skip_unless_refused(context: Context) -> None:

@@ -8,6 +8,8 @@ from typing import Final
 
 TRACE_ID: Final = "{{ params.trace_id or run_id }}"
 _SCOPE: Final = ("--pairs={{ (params.pairs or []) | join(',') }}", "--history-months={{ params.history_months or '' }}")
+LONGEST_WORDS: Final = 4_000
+"""Characters of what a person or a log says that an option carries; the engine refuses a much longer request."""
 _EMPTY: Final = re.compile(r"(--[a-z-]+=)?")
 
 
@@ -28,3 +30,10 @@ def task_words(config_root: str, task: str, options: Mapping[str, str], flags: M
 def without_empty_options(words: Sequence[str]) -> list[str]:
     """Rendered words without the options and flags whose template came out empty."""
     return [word for word in words if not _EMPTY.fullmatch(word)]
+
+
+def in_words(text: str) -> str:
+    """What a person or a log says, as the value of an option: no control characters, and of a long text both ends."""
+    plain = "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
+    half = LONGEST_WORDS // 2 - 2
+    return plain if len(plain) <= LONGEST_WORDS else f"{plain[:half]} … {plain[-half:]}"

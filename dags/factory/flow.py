@@ -17,16 +17,20 @@ from core.config.environment_variables import read_service_environment
 from core.config.faults import ConfigurationError, Fault
 from core.config.loader import load_settings
 from core.config.settings import Settings
-from dags.factory.approval import Approval, ApprovalRequested, read_refusal, skip_unless_refused
+from dags.factory.approval import Approval, ApprovalRequested, read_approver, read_refusal, skip_unless_refused
 from dags.factory.command_line import TRACE_ID
-from dags.factory.ending import read_ending, skip_unless_ended_early
+from dags.factory.ending import EndingUnrecorded, read_ending, skip_unless_ended_early
 from dags.factory.operators import TaskFactory
 from dags.factory.report_link import PREFIX
 from dags.factory.tags import Tag
 
 RUN_ID: Final = "{{ params.run_id }}"
 MODEL_VERSION: Final = "{{ params.model_version }}"
+APPROVED_BY: Final = "{{ approver(ti) }}"
 MODEL: Final = {"run-id": RUN_ID, "model-version": MODEL_VERSION}
+DAG_ID: Final = "{{ dag.dag_id }}"
+CLEARED: Final = "{{ '/%d' % dag_run.clear_number if dag_run.clear_number else '' }}"
+"""How often the run was cleared; a retry does not count."""
 AS_OF: Final = "{{ params.as_of or '' }}"
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -120,7 +124,7 @@ class Flow:
             "catchup": False,
             "max_active_runs": 1,
             "is_paused_upon_creation": self.settings.environment.retrain_paused,
-            "user_defined_macros": {"ending": read_ending, "refusal": read_refusal},
+            "user_defined_macros": {"ending": read_ending, "refusal": read_refusal, "approver": read_approver},
             "default_args": {
                 "owner": self.settings.environment.alert_recipient,
                 "pool": self.tasks.pool("control"),
@@ -173,7 +177,7 @@ class Flow:
             ignore_downstream_trigger_rules=True,
             notifiers=[
                 ApprovalRequested(
-                    key=f"approval/{TRACE_ID}",
+                    key=f"approval/{TRACE_ID}{CLEARED}",
                     fields={
                         "model_version": MODEL_VERSION,
                         "run_id": RUN_ID,
@@ -224,7 +228,7 @@ class Flow:
         record = self.tasks.task(
             "record-run",
             {
-                "dag-id": "{{ dag.dag_id }}",
+                "dag-id": DAG_ID,
                 "status": "{{ ending(ti, task).status }}",
                 "run-id": run_id,
                 "reason": "{{ ending(ti, task).reason }}",
@@ -232,6 +236,7 @@ class Flow:
             {},
             task_id="record-run",
             pre_execute=self.tasks.ending_run(skip_unless_ended_early),
+            on_failure_callback=EndingUnrecorded({"dag_id": DAG_ID, "trace_id": TRACE_ID, "run_id": run_id}),
         )
         list(tasks) >> record.as_teardown(on_failure_fail_dagrun=False)
 

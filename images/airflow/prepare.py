@@ -22,6 +22,11 @@ from core.config.loader import load_settings
 APPROVAL: Final = (permissions.ACTION_CAN_EDIT, permissions.RESOURCE_HITL_DETAIL)
 ANSWER: Final = (permissions.ACTION_CAN_EDIT, permissions.resource_name("core_publish_flow", permissions.RESOURCE_DAG))
 """An answer is a change of the flow's run, so that whoever gives one may change this flow; no other."""
+FORGING: Final = {
+    (action, permissions.RESOURCE_XCOM)
+    for action in (permissions.ACTION_CAN_CREATE, permissions.ACTION_CAN_EDIT, permissions.ACTION_CAN_DELETE)
+}
+"""Who writes what a task handed on could write the approver's answer."""
 USERS: Final = {"admin": "Admin", "operator": "Operator", "approver": "Approver", "viewer": "Viewer"}
 """User → role. Operators run the flows, approvers answer what production asks; nobody but an admin does both."""
 
@@ -41,7 +46,7 @@ def main() -> None:
         menu = permissions.ACTION_CAN_ACCESS_MENU, permissions.RESOURCE_HITL_DETAIL
         security.bulk_sync_roles(
             [
-                {"role": "Operator", "perms": sorted(permitted["Op"] - {APPROVAL})},
+                {"role": "Operator", "perms": sorted(permitted["Op"] - {APPROVAL} - FORGING)},
                 {"role": "Approver", "perms": sorted(permitted["Viewer"] | {APPROVAL, ANSWER, menu})},
             ]
         )

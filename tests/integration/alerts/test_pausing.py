@@ -18,6 +18,8 @@ from core.postgres import open_engine, transaction
 from core.stores.audit import Audit
 from core.stores.retraining import RETRAIN_FLOW
 from core.stores.tables import RunStatus
+from core.telemetry.endings import early_ending
+from core.telemetry.outbox import Outbox
 from tasks import record_run as task
 from tasks.admit import admit_retraining
 from tasks.context import TaskContext
@@ -97,6 +99,14 @@ def test_a_blocked_chain_is_told_but_is_no_failure(registry_url: str, command: C
         "THETA_X_Y",
         "not identified",
     )
+
+
+def test_what_airflow_told_in_place_of_record_run_is_not_told_again(registry_url: str, command: Command) -> None:
+    told = early_ending("failed", "core_backtest_flow", "t1", "r1", REASON.removeprefix("--reason="))
+    assert Outbox(registry_url).post(told.event, told.key, told.fields)
+    assert command.outputs(*FAILED, REASON, trace_id="t1")["recorded"] is True
+    (posted,) = notifications(registry_url)
+    assert posted["fields"] == told.fields
 
 
 def test_what_cannot_be_told_is_not_recorded_either(

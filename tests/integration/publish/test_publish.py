@@ -116,6 +116,44 @@ def test_an_approved_model_is_deployed(context: TaskContext, client: Any) -> Non
     }
 
 
+def _approval_required(context: TaskContext) -> TaskContext:
+    settings = context.settings
+    approval = settings.environment.publish_approval.model_copy(update={"required": True})
+    environment = settings.environment.model_copy(update={"publish_approval": approval})
+    return replace(context, settings=settings.model_copy(update={"environment": environment}))
+
+
+@pytest.mark.parametrize("approved_by", [None, " "])
+def test_where_a_person_has_to_approve_nothing_is_written_without_one(
+    context: TaskContext, client: Any, approved_by: str | None
+) -> None:
+    version = judged_run(context, 1)
+    required = _approval_required(context)
+    with pytest.raises(BlockedError, match="PUBLISH_APPROVAL_MISSING"):
+        publish_model(required, version, version, approved_by)
+    assert Registry(context.variables.postgres_url).find(version) is None
+    assert not _names(context.roots.models) | _names(context.roots.shared)
+    assert client.keys("core:models:*") == []
+    assert notifications(context.variables.postgres_url) == []
+    assert rehearse(required, version, version).outputs["status"] == "would be deployed"
+
+
+def test_the_approver_is_who_deploys_and_a_repeat_needs_nobody(context: TaskContext, client: Any) -> None:
+    version = judged_run(context, 1)
+    required = _approval_required(context)
+    first = publish_model(required, version, version, "ann")
+    assert publish_model(required, version, version) == first
+    _assert_deployed_once(context, client, version)
+    (applied,) = Audit(context.variables.postgres_url).changes(version)
+    told = {one["event"]: one["fields"] for one in notifications(context.variables.postgres_url)}
+    assert applied.actor == told["model_applied"]["actor"] == "ann"
+
+
+def test_a_rejected_verdict_needs_nobody(context: TaskContext) -> None:
+    version = judged_run(context, 1, status="rejected", reasons=["Sharpe 0.20: must be above 1.20"])
+    assert publish_model(_approval_required(context), version, version).outputs["status"] == "rejected"
+
+
 def test_the_bundle_holds_the_certificate_of_training_and_search(context: TaskContext) -> None:
     version = judged_run(context, 1)
     publish_model(context, version, version)

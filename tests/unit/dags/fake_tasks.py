@@ -26,11 +26,16 @@ run_dir = archive / "runs" / "20240101_0000_0123abcd"
 outputs = {}
 if name == "gate":
     outputs = {"gate": part, "run_id": run_dir.name, "report": f"runs/{run_dir.name}/gates/{part}/index.html"}
+if how == "needs an approver" and not {"--dry-run"} & set(words) and "approved-by" not in options:
+    how = "exit 11"
 if how.startswith("exit "):
     code = int(how.split()[1])
     error = {"code": "TEST_FAKE_FAILURE", "message": "it was told to fail", "where": name, "remedy": "tell it not to"}
     print(json.dumps({"task": name, "status": "failed", "outputs": outputs, "metrics": {}, "error": error}))
     sys.exit(code)
+if how == "rattle":
+    sys.stderr.write("\\x1b[31m" + "x" * 150_000 + "\\x07 the end")
+    sys.exit(20)
 if how == "die once":
     behaviour.unlink()
     os.kill(os.getpid(), signal.SIGKILL)

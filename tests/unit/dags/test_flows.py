@@ -8,6 +8,7 @@ import itertools
 import os
 import subprocess
 import sys
+import types
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -155,6 +156,24 @@ def test_only_where_it_is_required_a_person_approves(process_flows: Any, docker_
     assert refuse.on_failure_fail_dagrun
     for words in ("Sharpe", "drawdown", "trades a year", "/report/report.html", "model version"):
         assert words in approve.body
+
+
+@pytest.mark.parametrize(("user", "signed"), [("ann", "--resume-by=ann"), (None, "--resume-by= ")])
+def test_a_resumption_bears_the_login_or_a_blank_that_admit_refuses(
+    process_flows: Any, user: str | None, signed: str
+) -> None:
+    admit = process_flows.dags["core_retrain_flow"].get_task("admit")
+    (template,) = [word for word in admit.command if word.startswith("--resume-by=")]
+    run, params = types.SimpleNamespace(triggering_user_name=user), types.SimpleNamespace(resume=True)
+    assert admit.render_template(template, {"dag_run": run, "params": params}) == signed
+
+
+@pytest.mark.parametrize(("cleared", "key"), [(0, "approval/t1"), (1, "approval/t1/1"), (2, "approval/t1/2")])
+def test_a_cleared_run_asks_for_approval_under_a_key_of_its_own(docker_flows: Any, cleared: int, key: str) -> None:
+    approve = docker_flows.dags["core_publish_flow"].get_task("approve")
+    (notifier,) = approve.notifiers
+    run, params = types.SimpleNamespace(clear_number=cleared), types.SimpleNamespace(trace_id="t1")
+    assert approve.render_template(notifier.key, {"dag_run": run, "params": params}) == key
 
 
 def test_gates_and_the_report_have_a_link_to_their_page(process_flows: Any) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import BlockedError, InputError, QualityError, TransientError
-from dags.factory.command_line import task_words, without_empty_options
+from dags.factory.command_line import LONGEST_WORDS, in_words, task_words, without_empty_options
 from dags.factory.outcome import RETRY_POLICY, TaskRetryableError, read_failure, read_report, read_result, result_line
 
 
@@ -105,3 +105,13 @@ def test_exactly_the_empty_options_are_left_out(options: dict[str, str], dry_run
     assert left[5:name] == (["--pairs=A-B,C-D", "--history-months=24"] if scoped else [])
     given = [f"--{name}={value}" for name, value in options.items() if value]
     assert left[name + 1 :] == [*given, *(["--dry-run"] if dry_run else [])]
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=[]), max_size=100), st.integers(1, 300))
+def test_words_of_an_option_are_plain_bounded_and_keep_both_ends(text: str, times: int) -> None:
+    words = in_words(text * times)
+    assert len(words) <= LONGEST_WORDS
+    assert all(letter.isprintable() or letter in "\n\t" for letter in words)
+    assert in_words(words) == words
+    if text.isprintable():
+        assert words == text * times or (words[:100], words[-100:]) == ((text * times)[:100], (text * times)[-100:])

@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 
 from core.config.events import EVENT_FIELDS, Event
+from core.telemetry.endings import early_ending
+from dags.factory.approval import Approval
+from dags.factory.command_line import LONGEST_WORDS
 from tests.fixtures.config_tree import change, copy_tree
 from tests.unit.dags.conftest import PROCESS, load_flows
 from tests.unit.dags.fake_tasks import write_fake_tasks
@@ -168,12 +171,44 @@ def outbox(monkeypatch: pytest.MonkeyPatch) -> type[Outbox]:
     return Outbox
 
 
+@pytest.mark.parametrize(("code", "event"), [("20", Event.RUN_FAILED), ("11", Event.RUN_BLOCKED)])
+def test_an_ending_that_record_run_cannot_record_is_told_in_its_place(
+    runner: Runner, outbox: type[Outbox], code: str, event: Event
+) -> None:
+    runner.behave("backtest", f"exit {code}")
+    runner.behave("record-run", "exit 125")
+    ran = runner.run("core_backtest_flow", MODEL)
+    assert ran.tasks["record-run"] == "failed"
+    ((posted, key, fields),) = outbox.posted
+    told = early_ending(
+        "failed" if event is Event.RUN_FAILED else "blocked",
+        "core_backtest_flow",
+        "trace",
+        MODEL["run_id"],
+        dict(word[2:].split("=", 1) for word in ran.call("record-run"))["reason"],
+    )
+    assert (posted, key, fields) == (event, told.key, told.fields)
+    assert set(fields) == EVENT_FIELDS[event]
+    assert (fields["code"], fields["run_id"]) == ("TEST_FAKE_FAILURE", MODEL["run_id"])
+
+
+def test_a_long_log_with_control_characters_reaches_record_run_in_part(runner: Runner) -> None:
+    runner.behave("backtest", "rattle")
+    reason = dict(word[2:].split("=", 1) for word in runner.run("core_backtest_flow", MODEL).call("record-run"))[
+        "reason"
+    ]
+    assert reason.startswith("the task backtest exited with 20\n")
+    assert reason.endswith("the end")
+    assert len(reason) <= LONGEST_WORDS
+    assert all(letter.isprintable() or letter == "\n" for letter in reason)
+
+
 def test_a_person_approves_and_the_model_is_published(runner: Runner, outbox: type[Outbox]) -> None:
     ran = runner.run("core_publish_flow", MODEL, lambda: _answer("Approve", {"reason": "looks right"}))
     assert ran.state == "success"
     assert [words[2:] for words in ran.calls] == [
         ["publish", *_model_words(), "--dry-run"],
-        ["publish", *_model_words()],
+        ["publish", *_model_words(), "--approved-by=Olga Ops"],
         ["infer", *_model_words()],
     ]
     assert ran.tasks["refuse"] == ran.tasks["record-run"] == "skipped"
@@ -187,6 +222,21 @@ def test_a_person_approves_and_the_model_is_published(runner: Runner, outbox: ty
     )
     assert fields["report"] == f"/reports/runs/{MODEL['run_id']}/report/report.html"
     assert fields["link"].startswith("http://airflow.test/dags/core_publish_flow/runs/")
+
+
+def test_publish_is_given_no_approver_where_approve_is_marked_as_success_by_hand(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Approval, "execute", lambda self, context: None)  # a success without an answer
+    runner.behave("publish", "needs an approver")
+    ran = runner.run("core_publish_flow", MODEL)
+    assert ran.tasks["approve"] == "success"
+    assert [words[2:] for words in ran.calls[:2]] == [
+        ["publish", *_model_words(), "--dry-run"],
+        ["publish", *_model_words()],
+    ]
+    assert ran.tasks["publish"] == ran.tasks["infer"] == "skipped"
+    assert "--status=blocked" in ran.call("record-run")
 
 
 @pytest.mark.parametrize("how", ["Reject", "time-out"])
