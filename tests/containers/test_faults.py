@@ -172,7 +172,7 @@ def test_two_failures_in_a_row_pause_retraining_until_a_person_resumes_it(faults
     faults.finished("resumed", CHAIN_SECONDS, answer="Approve")
 
 
-def test_an_image_that_is_missing_is_named_and_not_tried_again(faults: RunningStack) -> None:
+def test_an_image_that_is_missing_is_named_and_not_tried_again(faults: RunningStack, fakes: Fakes) -> None:
     name, kept = image("tasks"), "ml-assets-core/kept:test"
     engine("tag", name, kept)
     engine("rmi", "--no-prune", "--force", name)
@@ -183,6 +183,7 @@ def test_an_image_that_is_missing_is_named_and_not_tried_again(faults: RunningSt
         engine("tag", kept, name)
         engine("rmi", "--no-prune", kept)
     assert faults.task(RETRAIN, "imageless", "admit")["try_number"] == 1
+    until("the failure to be told", lambda: _told(fakes, "#ml-ops", "imageless"), 60)
     log = faults.log(RETRAIN, "imageless", "admit")
     assert name in log
     assert "make images" in log
