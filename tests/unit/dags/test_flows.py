@@ -269,7 +269,7 @@ def test_both_runners_get_the_same_command_lines(process_flows: Any, docker_flow
         assert set(containers.task_ids) - set(processes.task_ids) <= more
         for task in processes.tasks:
             command = getattr(task, "command", None)
-            contained = getattr(containers.get_task(task.task_id), "command", None)
+            contained: Any = getattr(containers.get_task(task.task_id), "command", None)
             if task.task_id == "publish":  # only there a person has to approve
                 contained = [word for word in contained if word != "--approved-by={{ approver(ti) }}"]
             assert command == contained
