@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseOperator, Param, chain
 
 from core.config.environment_variables import read_service_environment
@@ -22,6 +21,7 @@ from dags.factory.command_line import TRACE_ID
 from dags.factory.ending import EndingUnrecorded, read_ending, skip_unless_ended_early
 from dags.factory.operators import TaskFactory
 from dags.factory.report_link import PREFIX
+from dags.factory.start_next import StartNext
 from dags.factory.tags import Tag
 
 RUN_ID: Final = "{{ params.run_id }}"
@@ -201,14 +201,14 @@ class Flow:
     def start_next(self, dag_id: str, **handed: str) -> BaseOperator:
         """Start the next flow of the chain under the same trace, which is also its run's id.
 
-        A run of that id left by an earlier try is cleared and runs again.
+        A run of that id left by an earlier try is cleared and runs again; one of another model fails the task.
 
         Args:
             dag_id: the next flow.
             handed: Jinja expressions of parameters it is given beyond, or other than, this flow's own.
         """
         items = (f"'{name}': {expression}" for name, expression in {**_HANDED_ON, **handed}.items())
-        return TriggerDagRunOperator(
+        return StartNext(
             task_id="start_next",
             trigger_dag_id=dag_id,
             trigger_run_id=TRACE_ID,
