@@ -49,7 +49,7 @@ class Approval(ApprovalOperator):
 
 
 class ApprovalRequested(BaseNotifier):
-    """Posts the event `approval_requested` to the outbox, once per chain and clearing of its run.
+    """Posts the event `approval_requested` to the outbox, once for every time somebody is asked.
 
     Args:
         key: what the outbox knows the request by.

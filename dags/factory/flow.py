@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import BaseOperator, Param, chain
 
 from core.config.environment_variables import read_service_environment
@@ -22,6 +21,7 @@ from dags.factory.command_line import TRACE_ID
 from dags.factory.ending import EndingUnrecorded, read_ending, skip_unless_ended_early
 from dags.factory.operators import TaskFactory
 from dags.factory.report_link import PREFIX
+from dags.factory.start_next import StartNext
 from dags.factory.tags import Tag
 
 RUN_ID: Final = "{{ params.run_id }}"
@@ -29,8 +29,6 @@ MODEL_VERSION: Final = "{{ params.model_version }}"
 APPROVED_BY: Final = "{{ approver(ti) }}"
 MODEL: Final = {"run-id": RUN_ID, "model-version": MODEL_VERSION}
 DAG_ID: Final = "{{ dag.dag_id }}"
-CLEARED: Final = "{{ '/%d' % dag_run.clear_number if dag_run.clear_number else '' }}"
-"""How often the run was cleared; a retry does not count."""
 AS_OF: Final = "{{ params.as_of or '' }}"
 
 _NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
@@ -177,7 +175,7 @@ class Flow:
             ignore_downstream_trigger_rules=True,
             notifiers=[
                 ApprovalRequested(
-                    key=f"approval/{TRACE_ID}{CLEARED}",
+                    key=f"approval/{TRACE_ID}/{{{{ ti.try_number }}}}",
                     fields={
                         "model_version": MODEL_VERSION,
                         "run_id": RUN_ID,
@@ -201,14 +199,14 @@ class Flow:
     def start_next(self, dag_id: str, **handed: str) -> BaseOperator:
         """Start the next flow of the chain under the same trace, which is also its run's id.
 
-        A run of that id left by an earlier try is cleared and runs again.
+        A run of that id left by an earlier try is cleared and runs again; one of another model fails the task.
 
         Args:
             dag_id: the next flow.
             handed: Jinja expressions of parameters it is given beyond, or other than, this flow's own.
         """
         items = (f"'{name}': {expression}" for name, expression in {**_HANDED_ON, **handed}.items())
-        return TriggerDagRunOperator(
+        return StartNext(
             task_id="start_next",
             trigger_dag_id=dag_id,
             trigger_run_id=TRACE_ID,

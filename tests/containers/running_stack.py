@@ -21,7 +21,7 @@ from core.errors import CoreError
 from laptop.stack import free_ports
 
 POLL_SECONDS: Final = 0.5
-READING_SECONDS: Final = 1.5
+READING_SECONDS: Final = 8.0
 T = TypeVar("T")
 ENDED: Final = frozenset({"success", "failed"})
 
@@ -137,8 +137,8 @@ class RunningStack:
     def answer(self, run: str, answer: str, seconds: float, *, user: str = "approver", reason: str = "") -> None:
         """Answer what `approve` asks, as soon as a person could, or go on once nobody need be asked any more.
 
-        Airflow's scheduler takes an answer of the first instant, before it has noted that the task waits, for a second
-        end of the task, and tries it again.
+        Airflow's scheduler takes an answer of the first seconds, before it has noted that the task waits, for a second
+        end of the task, which then asks again.
         """
         flow, body = CHAIN[-1], {"chosen_options": [answer], "params_input": {"reason": reason}}
         path = f"/dags/{flow}/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"

@@ -168,12 +168,12 @@ def test_a_resumption_bears_the_login_or_a_blank_that_admit_refuses(
     assert admit.render_template(template, {"dag_run": run, "params": params}) == signed
 
 
-@pytest.mark.parametrize(("cleared", "key"), [(0, "approval/t1"), (1, "approval/t1/1"), (2, "approval/t1/2")])
-def test_a_cleared_run_asks_for_approval_under_a_key_of_its_own(docker_flows: Any, cleared: int, key: str) -> None:
+@pytest.mark.parametrize("attempt", [1, 3])
+def test_each_time_approval_is_asked_for_has_a_key_of_its_own(docker_flows: Any, attempt: int) -> None:
     approve = docker_flows.dags["core_publish_flow"].get_task("approve")
     (notifier,) = approve.notifiers
-    run, params = types.SimpleNamespace(clear_number=cleared), types.SimpleNamespace(trace_id="t1")
-    assert approve.render_template(notifier.key, {"dag_run": run, "params": params}) == key
+    values = {"ti": types.SimpleNamespace(try_number=attempt), "params": types.SimpleNamespace(trace_id="t1")}
+    assert approve.render_template(notifier.key, values) == f"approval/t1/{attempt}"
 
 
 def test_gates_and_the_report_have_a_link_to_their_page(process_flows: Any) -> None:

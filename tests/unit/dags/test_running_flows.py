@@ -192,6 +192,14 @@ def test_an_ending_that_record_run_cannot_record_is_told_in_its_place(
     assert (fields["code"], fields["run_id"]) == ("TEST_FAKE_FAILURE", MODEL["run_id"])
 
 
+def test_a_run_that_another_model_left_under_the_trace_is_not_started_again(runner: Runner) -> None:
+    assert runner.run("core_backtest_flow", {**MODEL, "trace_id": "again"}).tasks["start_next"] == "success"
+    assert runner.run("core_backtest_flow", {**MODEL, "trace_id": "again"}).tasks["start_next"] == "success"
+    ran = runner.run("core_backtest_flow", {**MODEL, "model_version": "other", "trace_id": "again"})
+    assert ran.tasks["start_next"] == "failed"
+    assert any("model_version 20240101_0000_0123abcd, not other" in word for word in ran.call("record-run"))
+
+
 def test_a_long_log_with_control_characters_reaches_record_run_in_part(runner: Runner) -> None:
     runner.behave("backtest", "rattle")
     reason = dict(word[2:].split("=", 1) for word in runner.run("core_backtest_flow", MODEL).call("record-run"))[
@@ -213,7 +221,7 @@ def test_a_person_approves_and_the_model_is_published(runner: Runner, outbox: ty
     ]
     assert ran.tasks["refuse"] == ran.tasks["record-run"] == "skipped"
     ((event, key, fields),) = outbox.posted
-    assert (event, key) == ("approval_requested", "approval/trace")
+    assert (event, key) == ("approval_requested", "approval/trace/1")
     assert set(fields) == EVENT_FIELDS[Event.APPROVAL_REQUESTED]
     assert (fields["model_version"], fields["sharpe"], fields["max_drawdown"]) == (
         MODEL["model_version"],
