@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-import threading
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -23,6 +22,8 @@ from tests.fixtures.config_tree import change, copy_tree
 from tests.unit.dags.conftest import PROCESS, load_flows
 from tests.unit.dags.fake_tasks import write_fake_tasks
 
+A_LOOK = 1
+"""Seconds between two looks of dag.test at what it waits for."""
 MODEL = {"run_id": "20240101_0000_0123abcd", "model_version": "20240101_0000_0123abcd"}
 
 
@@ -68,19 +69,19 @@ class Ran:
 
 @dataclass
 class Runner:
+    """Runs a flow; while it waits for a person, which it does by sleeping a second, `meanwhile` is done once."""
+
     flows: Any
     archive: Path
+    meanwhile: Callable[[], None] | None = None
 
     def behave(self, task: str, how: str) -> None:
         (self.archive / f"{task}.behaviour").write_text(how)
 
     def run(self, dag_id: str, conf: dict[str, Any], meanwhile: Callable[[], None] | None = None) -> Ran:
-        thread = threading.Thread(target=meanwhile, daemon=True) if meanwhile else None
-        if thread:
-            thread.start()
+        self.meanwhile = meanwhile
         run = self.flows[dag_id].test(run_conf={"trace_id": "trace", **conf}, logical_date=None)
-        if thread:
-            thread.join()
+        assert self.meanwhile is None, "nobody was asked"
         tasks, tries = {}, {}
         for ti in run.get_task_instances():
             name = ti.task_id if ti.map_index < 0 else f"{ti.task_id}[{ti.map_index}]"
@@ -95,9 +96,16 @@ def runner(flows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runne
     archive.mkdir()
     monkeypatch.setenv("ARCHIVE_PATH", str(archive))
     monkeypatch.chdir(tmp_path)  # `python -m tasks` looks where it stands first
-    sleep = time.sleep
-    monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.02)))  # dag.test looks once a second
-    return Runner(flows, archive)
+    made, sleep = Runner(flows, archive), time.sleep
+
+    def sleep_shorter(seconds: float) -> None:
+        if seconds == A_LOOK and made.meanwhile is not None:
+            meanwhile, made.meanwhile = made.meanwhile, None
+            meanwhile()
+        sleep(min(seconds, 0.02))
+
+    monkeypatch.setattr(time, "sleep", sleep_shorter)
+    return made
 
 
 def test_parts_run_before_the_whole_a_killed_one_again_and_the_next_flow_gets_all_it_needs(runner: Runner) -> None:
@@ -314,19 +322,14 @@ def _next_conf(dag_id: str) -> dict[str, Any]:
 
 
 def _waiting() -> Any:
-    """The task that waits for a person, once it does."""
+    """The task that waits for a person."""
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
     from airflow.utils.state import TaskInstanceState
     from sqlalchemy import select
 
-    for _ in range(3000):
-        with create_session() as session:
-            query = select(TaskInstance).where(TaskInstance.state == TaskInstanceState.AWAITING_INPUT)
-            if (found := session.scalars(query).first()) is not None:
-                return found
-        time.sleep(0.02)
-    raise TimeoutError("no task asks for anything")
+    with create_session() as session:
+        return session.scalars(select(TaskInstance).where(TaskInstance.state == TaskInstanceState.AWAITING_INPUT)).one()
 
 
 def _answer(option: str, params: dict[str, str]) -> None:
