@@ -245,7 +245,12 @@ def test_both_runners_get_the_same_command_lines(process_flows: Any, docker_flow
         assert set(containers.task_ids) - set(processes.task_ids) <= more
         for task in processes.tasks:
             command = getattr(task, "command", None)
-            assert command == getattr(containers.get_task(task.task_id), "command", None)
+            other: Any = getattr(containers.get_task(task.task_id), "command", None)
+            if task.task_id == "publish":
+                other = [
+                    word for word in other if word != "--approved-by={{ approver(ti) }}"
+                ]  # only where there is an approver
+            assert command == other
             if command is not None:
                 assert command[:3] == ["python", "-m", "tasks"]
                 assert task.task_id.startswith(command[7])
